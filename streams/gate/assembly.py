@@ -1,0 +1,236 @@
+"""
+Putting a gate together from its settings, and taking it apart again.
+
+The order matters and is the order of failure: what needs no broker first (secrets, policy,
+schemas), then the topics' fitness, then the store, then the producer, and last the group.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Final, TypeVar
+
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.codec.codec import open_codecs
+from streams.config import Settings
+from streams.errors import ConfigError, KafkaUnavailable, Retry
+from streams.gate.assignment import Assignment
+from streams.gate.barrier import Barrier
+from streams.gate.broadcast import Broadcast
+from streams.gate.deciding import Deciding
+from streams.gate.folding import Folding
+from streams.gate.gate import Gate
+from streams.gate.intake import Intake
+from streams.gate.live_policy import LivePolicy
+from streams.gate.resend import Resender
+from streams.gate.topics import GateTopics
+from streams.gate.transaction import Transactor
+from streams.kafka.clients import (
+    admin_config,
+    consumer_config,
+    opened,
+    producer_config,
+    reader_config,
+)
+from streams.kafka.topics import ensure_fit
+from streams.sealing.keyring import open_keyring
+from streams.state.log_reader import At, LogReader
+from streams.state.store import Store, boot_id
+from streams.state.subjects import Subjects
+from streams.telemetry.catalogue import ErrorMet
+from streams.telemetry.health import Health
+from streams.telemetry.labels import Condition
+from streams.telemetry.telemetry import Telemetry
+
+RETRY_SECONDS: Final = 1.0
+ADMIN_TIMEOUT_SECONDS: Final = 5.0
+RESEND_TIMEOUT_SECONDS: Final = 5.0
+
+T = TypeVar("T")
+
+
+@contextmanager
+def assembled(
+    settings: Settings,
+    telemetry: Telemetry,
+    health: Health,
+    *,
+    stopping: Callable[[], bool] = lambda: False,
+) -> Iterator[Gate]:
+    """
+    Give a gate that is ready to :meth:`~streams.gate.gate.Gate.run`; release everything at the end.
+
+    Waits for Kafka as long as it does not answer, telling so, until ``stopping``. Raises the
+    :class:`streams.errors.Stop` of whatever a person must put right.
+    """
+    if settings.instance_id is None:
+        raise ConfigError(
+            "instance_id is not set: give each gate a name of its own that it keeps over restarts "
+            "(--instance-id, CONSENT_GATE_INSTANCE_ID, or instance_id in the configuration file)."
+        )
+    keyring = open_keyring(settings.secrets_dir)
+    data_keys = keyring.data_keys()
+    codecs = open_codecs(settings.schema_registry_url, topic_names=settings.names)
+    topics = GateTopics.of(settings.names)
+    transactional_id = f"{settings.group_id}-{settings.instance_id}"
+
+    def until_answered(step: Callable[[], T]) -> T:
+        while True:
+            health.beat()
+            try:
+                return step()
+            except Retry as error:
+                telemetry.emit(ErrorMet(error))
+                if stopping():
+                    raise
+                time.sleep(RETRY_SECONDS)
+
+    with ExitStack() as stack:
+        resender = Resender(producer_config(settings), timeout_seconds=RESEND_TIMEOUT_SECONDS)
+        policy = LivePolicy(
+            settings.policy_dir,
+            archive=resender,
+            topic=topics.policies,
+            codec=codecs.policies,
+            telemetry=telemetry,
+            health=health,
+        )
+        admin = opened(AdminClient, admin_config(settings))
+        for warning in until_answered(lambda: ensure_fit(settings, admin)):
+            telemetry.emit(ErrorMet(ConfigError(str(warning))))
+        until_answered(policy.start)
+        cluster = until_answered(lambda: _cluster(admin, topics.requests))
+        written_by = " ".join(
+            (boot_id(), cluster.cluster_id, topics.changelog, keyring.subject_ids.check_value.hex())
+        )
+        store = Store(
+            settings.state_dir / settings.instance_id,
+            map_bytes=settings.state_map_bytes,
+            written_by=written_by,
+        )
+        stack.callback(store.close)
+        subjects = Subjects(store, codecs.subject_states, codecs.subject_keys)
+        reader = LogReader(reader_config(settings))
+        stack.callback(reader.close)
+        restores = LogReader(reader_config(settings))
+        stack.callback(restores.close)
+        barrier = Barrier(admin, timeout_seconds=max(1.0, settings.barrier_timeout_ms / 1000))
+        broadcast = Broadcast(reader, codecs, topics, telemetry)
+        reader.start(until_answered(lambda: _beginnings(admin, topics.broadcast)))
+        transactor = Transactor(
+            producer_config(settings, transactional_id),
+            timeout_seconds=settings.transaction_timeout_ms / 2000,
+        )
+        until_answered(transactor.start)
+        stack.callback(transactor.close)
+        health.set(Condition.PRODUCER_INITIALISED, True)
+        consumer = opened(
+            Consumer,
+            {
+                **consumer_config(settings, settings.group_id, settings.instance_id),
+                "enable.partition.eof": False,
+                "partition.assignment.strategy": "range",
+                "queued.max.messages.kbytes": settings.batch_max_bytes // 1024,
+            },
+        )
+        stack.callback(consumer.close)
+        assignment = Assignment(
+            consumer=consumer,
+            admin=admin,
+            barrier=barrier,
+            topics=topics,
+            group_id=settings.group_id,
+            key_check=keyring.subject_ids.check_value,
+            store=store,
+            subjects=subjects,
+            positions=codecs.positions,
+            restores=restores,
+            state=reader,
+            telemetry=telemetry,
+            timeout_seconds=ADMIN_TIMEOUT_SECONDS,
+        )
+        yield Gate(
+            topics=topics,
+            assignment=assignment,
+            intake=Intake(
+                consumer,
+                assignment,
+                telemetry,
+                max_records=settings.batch_max_records,
+                max_bytes=settings.batch_max_bytes,
+                linger_seconds=settings.batch_linger_ms / 1000,
+            ),
+            barrier=barrier,
+            reader=reader,
+            broadcast=broadcast,
+            folding=Folding(
+                reader=reader,
+                subjects=subjects,
+                codecs=codecs,
+                keyring=keyring,
+                data_keys=data_keys,
+                topics=topics,
+                partitions=cluster.partitions,
+                contact_entry_days=settings.contact_entry_days,
+                group_id=settings.group_id,
+            ),
+            deciding=Deciding(
+                subjects=subjects,
+                codecs=codecs,
+                subject_ids=keyring.subject_ids,
+                data_keys=data_keys,
+                names=broadcast.names,
+                campaigns=broadcast.campaigns,
+                topics=topics,
+                partitions=cluster.partitions,
+                group_id=settings.group_id,
+            ),
+            transactor=transactor,
+            resender=resender,
+            policy=policy,
+            store=store,
+            subjects=subjects,
+            codecs=codecs,
+            signer=keyring.signer,
+            telemetry=telemetry,
+            health=health,
+            barrier_timeout_seconds=settings.barrier_timeout_ms / 1000,
+            tick_seconds=settings.idle_tick_ms / 1000,
+        )
+
+
+class _Cluster:
+    """What the gate has to know of the cluster it works on."""
+
+    def __init__(self, cluster_id: str, partitions: int) -> None:
+        self.cluster_id = cluster_id
+        self.partitions = partitions
+
+
+def _cluster(admin: AdminClient, requests: str) -> _Cluster:
+    try:
+        metadata = admin.list_topics(requests, timeout=ADMIN_TIMEOUT_SECONDS)
+    except KafkaException as error:
+        raise KafkaUnavailable(f"Kafka does not answer: {error.args[0].name()}.") from error
+    return _Cluster(str(metadata.cluster_id), len(metadata.topics[requests].partitions))
+
+
+def _beginnings(admin: AdminClient, partitions: list[At]) -> dict[At, int]:
+    answers = admin.list_offsets(
+        {TopicPartition(at.topic, at.partition): OffsetSpec.earliest() for at in partitions},
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=ADMIN_TIMEOUT_SECONDS,
+    )
+    try:
+        return {
+            At(tp.topic, tp.partition): int(answer.result().offset)
+            for tp, answer in answers.items()
+        }
+    except KafkaException as error:
+        raise KafkaUnavailable(
+            f"The beginnings of the broadcast topics are not known: {error.args[0].name()}."
+        ) from error

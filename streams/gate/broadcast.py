@@ -1,0 +1,69 @@
+"""Following the broadcast topics under the barrier, into the tables that every decision reads."""
+
+from __future__ import annotations
+
+from streams.codec.codec import Codecs
+from streams.errors import Undecodable
+from streams.gate.topics import GateTopics
+from streams.state.broadcast import CampaignTable, NameConsentTable
+from streams.state.log_reader import At, Fetched, LogReader
+from streams.telemetry.catalogue import ErrorMet
+from streams.telemetry.telemetry import Telemetry
+from streams.topology import CAMPAIGNS, NAMES_CONSENTS
+
+
+class Broadcast:
+    """
+    The two tables and how far they were read.
+
+    Folded once, whatever becomes of the batch: its offsets are stamped but never committed, and a
+    batch that is tried again sees them as they are then, which is never less.
+    """
+
+    def __init__(
+        self, reader: LogReader, codecs: Codecs, topics: GateTopics, telemetry: Telemetry
+    ) -> None:
+        self._reader = reader
+        self._codecs = codecs
+        self._topics = topics
+        self._telemetry = telemetry
+        self.names = NameConsentTable()
+        self.campaigns = CampaignTable()
+        self.offsets: dict[str, int] = {}
+        """Next offset to apply, by the topic's own name: the stamp of a decision."""
+
+    def fold(self, targets: dict[At, int]) -> None:
+        """Fold both topics exactly up to their targets, which must be reached."""
+        for at in self._topics.broadcast:
+            target = targets[at]
+            own_name = NAMES_CONSENTS if at.topic == self._topics.names else CAMPAIGNS
+            for message in self._reader.take_below(at, target):
+                key = (message.key() or b"").decode(errors="replace")
+                if own_name is NAMES_CONSENTS:
+                    self._name(key, message)
+                else:
+                    self._campaign(key, message)
+            if target > self.offsets.get(own_name.name, -1):
+                self.offsets = {**self.offsets, own_name.name: target}
+
+    def _name(self, key: str, message: Fetched) -> None:
+        value = message.value()
+        try:
+            record = None if value is None else self._codecs.name_consents.decode(value)
+        except Undecodable as error:
+            # What cannot be read allows nobody to be named.
+            self._telemetry.emit(ErrorMet(error))
+            record = None
+        self.names.apply(key, record)
+
+    def _campaign(self, key: str, message: Fetched) -> None:
+        value = message.value()
+        if value is None:
+            return
+        try:
+            record = self._codecs.campaigns.decode(value)
+        except Undecodable as error:
+            self._telemetry.emit(ErrorMet(error))
+            self.campaigns.pause_unreadable(key)
+            return
+        self.campaigns.apply(record)

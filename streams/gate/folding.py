@@ -1,0 +1,381 @@
+"""
+Folding: consent events and address-book entries up to the barrier, and not one further.
+
+Every record that stands below the barrier ends in exactly one of these ways:
+
+* **folded** into its subject's state, or refused by the fold; both stand in the ledger;
+* **re-sent** to where it belongs, if its subject or its partition is another: by a plain producer,
+  acknowledged before the transaction that passes it here commits. Its first append time goes along
+  in a signed header, which the fold there uses;
+* **holding its subject** (STATE_UNDECODABLE) and dead-lettered, if it cannot be read but its key
+  says whose it is;
+* dead-lettered, if nothing says whose it is.
+
+A record whose key is another number than its subject restricts the key too, in case the key was
+right, but allows it nothing (:func:`streams.state.fold.fold_consent`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
+
+from streams.codec.codec import Codecs
+from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, Undecodable
+from streams.gate.dead_letters import dead_letter, headers_of
+from streams.gate.topics import GateTopics
+from streams.gate.transaction import Output
+from streams.gate.work import Work
+from streams.kafka.placement import partition_of
+from streams.records.decisions import LedgerRecord, Refusal
+from streams.records.e164 import is_e164
+from streams.records.events import ConsentEvent, ConsentKind, ContactEntry
+from streams.records.subject import SubjectState
+from streams.sealing.data_keys import DataKeys, Sealer
+from streams.sealing.keyring import KeyRing
+from streams.sealing.signatures import Statement
+from streams.state.fold import (
+    fold_consent,
+    fold_contact,
+    mark_undecodable,
+    resolve_undecodable,
+)
+from streams.state.log_reader import At, Fetched, LogReader
+from streams.state.subjects import Subjects
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
+
+FIRST_APPENDED_HEADER: Final = "consent-gate-first-appended"
+"""On a re-sent event: when it was first appended, signed over its key and value."""
+
+RESOLVES_HEADER: Final = "consent-gate-resolves"
+"""On a record without value: the offset of an undecodable event that a person has dealt with."""
+
+RESOLVED_HEADER: Final = "consent-gate-resolved"
+"""On the same record: the signed statement that our own tool wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stood:
+    """Where and when a record stood."""
+
+    partition: int
+    offset: int
+    appended_at: int
+
+
+class Folding:
+    """Applies what the reader has fetched. Pure but for the overlay and the work it fills."""
+
+    def __init__(
+        self,
+        *,
+        reader: LogReader,
+        subjects: Subjects,
+        codecs: Codecs,
+        keyring: KeyRing,
+        data_keys: DataKeys,
+        topics: GateTopics,
+        partitions: int,
+        contact_entry_days: int,
+        group_id: str,
+    ) -> None:
+        self._reader = reader
+        self._subjects = subjects
+        self._codecs = codecs
+        self._keyring = keyring
+        self._data_keys = data_keys
+        self._topics = topics
+        self._partitions = partitions
+        self._contact_entry_days = contact_entry_days
+        self._group_id = group_id
+
+    def fold(self, work: Work, now_ms: int) -> None:
+        """
+        Fold this partition's state exactly up to ``work.targets``, which must be reached.
+
+        Raises :class:`streams.errors.RegistryUnavailable` where a record cannot be read before the
+        registry can be asked; the caller then throws the work away.
+        """
+        consent = At(self._topics.consent, work.partition)
+        contacts = At(self._topics.contacts, work.partition)
+        for at in (consent, contacts):
+            work.folded[at] = self._reader.take_below(at, work.targets[at])
+        for message in work.folded[consent]:
+            at_ms = max(work.consent_append_at, _timestamp(message))
+            work.consent_append_at = at_ms
+            self._consent(work, message, _Stood(work.partition, _offset(message), at_ms), now_ms)
+        for message in work.folded[contacts]:
+            at_ms = max(work.contacts_append_at, _timestamp(message))
+            work.contacts_append_at = at_ms
+            self._contact(work, message, at_ms)
+        work.consent_offset = max(work.consent_offset, work.targets[consent])
+        work.contacts_offset = max(work.contacts_offset, work.targets[contacts])
+
+    # ----------------------------------------------------------------------------- consent events
+
+    def _consent(self, work: Work, message: Fetched, stood: _Stood, now_ms: int) -> None:
+        key = _number(message.key())
+        here = key is not None and partition_of(key.encode(), self._partitions) == stood.partition
+        if message.value() is None and self._resolved(work, message, key if here else None):
+            return
+        try:
+            event = self._codecs.consent_events.decode(message.value() or b"")
+        except Undecodable as error:
+            self._unreadable(work, message, stood, error, key, here=here)
+            return
+        if not is_e164(event.subject):
+            unfit = NotE164("The event's subject is not an E.164 number.")
+            self._unreadable(work, message, stood, unfit, key, here=here)
+            return
+        subject = event.subject.encode()
+        belongs = partition_of(subject, self._partitions)
+        if key is not None and here:
+            self._apply(work, event, key, stood, message, now_ms, own=key == event.subject)
+        if key != event.subject or belongs != stood.partition:
+            self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
+
+    def _apply(
+        self,
+        work: Work,
+        event: ConsentEvent,
+        key: str,
+        stood: _Stood,
+        message: Fetched,
+        now_ms: int,
+        *,
+        own: bool,
+    ) -> None:
+        partition = stood.partition
+        subject_id = self._keyring.subject_ids.of(key)
+        before = self._subjects.state(partition, subject_id) or SubjectState(subject_id)
+        appended_at = self._first_appended(message, stood.appended_at)
+        folded = fold_consent(
+            before,
+            event,
+            offset=stood.offset,
+            appended_at=appended_at,
+            placed=True,
+            for_key_only=not own,
+        )
+        if folded.state is not before:
+            self._subjects.change(partition, folded.state)
+        if event.kind is ConsentKind.ERASURE_REQUESTED and folded.refusal is None:
+            self._subjects.change_key(partition, subject_id, None)
+            self._data_keys.forget(subject_id)
+        self._record(work, event, subject_id, stood, appended_at, folded.refusal, now_ms)
+        result = "applied" if folded.refusal is None else folded.refusal.value
+        work.tally.consent[event.kind.value, result] += 1
+
+    def _first_appended(self, message: Fetched, appended_at: int) -> int:
+        """The time of the signed header of a re-sent event, else the record's own."""
+        header = _header(message, FIRST_APPENDED_HEADER)
+        if header is None:
+            return appended_at
+        stated = self._keyring.verifier.verify_header(
+            Statement.FIRST_APPENDED, _signed_of(message.key(), message.value()), header
+        )
+        return appended_at if stated is None else min(stated, appended_at)
+
+    def _record(
+        self,
+        work: Work,
+        event: ConsentEvent,
+        subject_id: bytes,
+        stood: _Stood,
+        appended_at: int,
+        refusal: Refusal | None,
+        now_ms: int,
+    ) -> None:
+        """Write the event into the ledger, its evidence sealed under the subject's key."""
+        ledger_id = f"{CONSENT_EVENTS.name}-{stood.partition}-{stood.offset}"
+        sealed, key_id = None, None
+        # An erasure shreds the subject's key: sealing its own evidence would make a new one.
+        if event.evidence is not None and event.kind is not ConsentKind.ERASURE_REQUESTED:
+            sealer = self._sealer(stood.partition, subject_id, now_ms)
+            evidence = self._codecs.consent_events.encode_body(event)
+            sealed, key_id = sealer.seal(evidence, ledger_id.encode()), sealer.key_id
+        work.ledger.add(
+            LedgerRecord(
+                ledger_id=ledger_id,
+                subject_id=subject_id,
+                partition=stood.partition,
+                offset=stood.offset,
+                event_id=event.event_id,
+                kind=event.kind,
+                purpose=event.purpose,
+                basis=event.basis,
+                conditional=event.conditional,
+                sender_id=event.scope.sender_id,
+                campaign_id=event.scope.campaign_id,
+                source=event.source,
+                origin=event.origin,
+                occurred_at=event.occurred_at,
+                appended_at=appended_at,
+                effective_at=event.effective_at,
+                expires_at=event.expires_at,
+                time_zone=event.time_zone,
+                region=event.region,
+                refusal=refusal,
+                evidence=sealed,
+                key_id=key_id,
+                sequence=work.ledger.sequence,
+                recorded_at=now_ms,
+                previous=work.ledger.hash,
+            ),
+            subject_id,
+        )
+
+    def _sealer(self, partition: int, subject_id: bytes, now_ms: int) -> Sealer:
+        key = self._subjects.key(partition, subject_id)
+        if key is None:
+            key = self._data_keys.new_key(subject_id, now_ms)
+            self._subjects.change_key(partition, subject_id, key)
+        return self._data_keys.sealer(key)
+
+    def _unreadable(
+        self,
+        work: Work,
+        message: Fetched,
+        stood: _Stood,
+        error: DeadLetter,
+        key: str | None,
+        *,
+        here: bool,
+    ) -> None:
+        if key is not None and not here:
+            # Whose it is can be told, and that is not for this partition to hold.
+            subject = key.encode()
+            belongs = partition_of(subject, self._partitions)
+            self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
+            return
+        if key is not None:
+            subject_id = self._keyring.subject_ids.of(key)
+            before = self._subjects.state(stood.partition, subject_id) or SubjectState(subject_id)
+            self._subjects.change(stood.partition, mark_undecodable(before, offset=stood.offset))
+        self._dead_letter(work, message, error, CONSENT_EVENTS.name, "fold")
+
+    def _resolved(self, work: Work, message: Fetched, key: str | None) -> bool:
+        """Take a hold back if our own tool says so; whether the record was such a one."""
+        offset = _header(message, RESOLVES_HEADER)
+        statement = _header(message, RESOLVED_HEADER)
+        if key is None or offset is None or statement is None or not offset.isdigit():
+            return False
+        said = _signed_of(message.key(), offset)
+        if self._keyring.verifier.verify_header(Statement.RESOLVED, said, statement) is None:
+            return False
+        subject_id = self._keyring.subject_ids.of(key)
+        before = self._subjects.state(work.partition, subject_id)
+        if before is not None:
+            after = resolve_undecodable(before, offset=int(offset))
+            if after is not before:
+                self._subjects.change(work.partition, after)
+        return True
+
+    # ----------------------------------------------------------------------- address-book entries
+
+    def _contact(self, work: Work, message: Fetched, appended_at: int) -> None:
+        try:
+            entry: ContactEntry = self._codecs.contact_entries.decode(message.value() or b"")
+        except Undecodable as error:
+            # An entry only ever taints: without it nothing more is allowed than consent carries.
+            self._dead_letter(work, message, error, CONTACTS_ENTRIES.name, "fold")
+            return
+        unfit: DeadLetter | None = None
+        if message.key() != entry.subject_id:
+            unfit = KeyMismatch("The entry's key is not its subject id.")
+        elif not 0 <= entry.partition < self._partitions:
+            unfit = Misplaced("The entry names a partition that does not exist.")
+        if unfit is not None:
+            self._dead_letter(work, message, unfit, CONTACTS_ENTRIES.name, "fold")
+            return
+        if entry.partition != work.partition:
+            stood = _Stood(work.partition, _offset(message), appended_at)
+            self._resend(
+                work, message, stood, CONTACTS_ENTRIES.name, entry.partition, entry.subject_id
+            )
+            return
+        before = self._subjects.state(work.partition, entry.subject_id)
+        state = fold_contact(
+            before or SubjectState(entry.subject_id),
+            entry,
+            appended_at=appended_at,
+            kept_days=self._contact_entry_days,
+        )
+        if state is not before:
+            self._subjects.change(work.partition, state)
+        work.tally.contacts[entry.kind.value] += 1
+
+    # ------------------------------------------------------------------------------------- routes
+
+    def _resend(
+        self,
+        work: Work,
+        message: Fetched,
+        stood: _Stood,
+        topic: str,
+        partition: int,
+        key: bytes,
+    ) -> None:
+        """Send the record on under its own key, with the time at which it was first appended."""
+        name = self._topics.consent if topic == CONSENT_EVENTS.name else self._topics.contacts
+        first = self._first_appended(message, stood.appended_at)
+        statement = self._keyring.signer.sign_header(
+            Statement.FIRST_APPENDED, _signed_of(key, message.value()), first
+        )
+        headers = [h for h in headers_of(message) if h[0] != FIRST_APPENDED_HEADER]
+        headers.append((FIRST_APPENDED_HEADER, statement))
+        work.resends.append(Output(name, partition, key, message.value(), headers))
+        work.tally.resent[topic] += 1
+
+    def _dead_letter(
+        self, work: Work, message: Fetched, error: DeadLetter, topic: str, stage: str
+    ) -> None:
+        work.outputs.append(
+            dead_letter(
+                message,
+                error,
+                topic=self._topics.dead_letters,
+                stage=stage,
+                group_id=self._group_id,
+            )
+        )
+        work.tally.dead_letters[topic, error.cause] += 1
+
+
+def _number(key: bytes | str | None) -> str | None:
+    """The E.164 number that a key is, or None."""
+    if not isinstance(key, bytes) or len(key) > 16:
+        return None
+    try:
+        text = key.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return text if is_e164(text) else None
+
+
+def _timestamp(message: Fetched) -> int:
+    kind, at_ms = message.timestamp()
+    return 0 if kind == TIMESTAMP_NOT_AVAILABLE else int(at_ms)
+
+
+def _offset(message: Fetched) -> int:
+    offset = message.offset()
+    if offset is None:
+        raise ValueError("a fetched record has an offset")
+    return offset
+
+
+def _header(message: Fetched, name: str) -> bytes | None:
+    """The last header of this name, as Kafka's own ``lastHeader``."""
+    for key, value in reversed(message.headers() or []):
+        if key == name and isinstance(value, bytes):
+            return value
+    return None
+
+
+def _signed_of(key: bytes | None, value: bytes | None) -> bytes:
+    """The bytes that a statement about a record is tied to; key and value cannot be shifted."""
+    key = key or b""
+    return len(key).to_bytes(4, "big") + key + (value or b"")

@@ -1,0 +1,471 @@
+"""
+The gate: the loop that takes, joins, decides and commits.
+
+::
+
+    forever:
+      1 take a batch of requests          intake.py
+      2 read the barrier                  barrier.py: after the batch was taken, never before
+      3 fold state exactly up to it       folding.py, broadcast.py; what is late goes back
+      4 decide each request               deciding.py
+      5 one Kafka transaction             transaction.py
+      6 after the commit                  overlay -> store; metrics, once
+
+Which partitions there are, and whether they may be decided, is assignment.py's. Everything here
+runs in one thread; :meth:`Gate.stop` and :meth:`Gate.reload` only set flags and may be called from
+signal handlers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from confluent_kafka import TopicPartition
+
+from streams.codec.codec import Codecs
+from streams.errors import Aborted, Indefinite, KafkaUnavailable, RegistryUnavailable
+from streams.gate.assignment import Assignment
+from streams.gate.barrier import Barrier, Targets
+from streams.gate.broadcast import Broadcast
+from streams.gate.deciding import Deciding, Ground
+from streams.gate.folding import Folding
+from streams.gate.intake import Intake, Taken
+from streams.gate.live_policy import LivePolicy
+from streams.gate.owned import Owned, Phase
+from streams.gate.resend import Resender
+from streams.gate.timing import Timing
+from streams.gate.topics import GateTopics
+from streams.gate.transaction import Output, Transactor
+from streams.gate.work import Chain, Work
+from streams.records.subject import POSITION_KEY, Position
+from streams.sealing.signatures import Signer
+from streams.state.log_reader import At, LogReader
+from streams.state.store import Reached, Store, StoreFull
+from streams.state.subjects import Encoded, Subjects
+from streams.telemetry.catalogue import (
+    BarrierReached,
+    ErrorMet,
+    StateLag,
+    StoreWritten,
+    TransactionEnded,
+)
+from streams.telemetry.health import Health
+from streams.telemetry.labels import Condition, StallCause, Step, TransactionResult
+from streams.telemetry.telemetry import Telemetry
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
+
+IDLE_WAIT_SECONDS: Final = 0.1
+"""How long the loop waits for a first request. Bounds how late a signal or a rebalance is seen."""
+
+BUSY_WAIT_SECONDS: Final = 0.005
+"""The same while some partition is being restored or waits for its state."""
+
+BACKOFF_SECONDS: Final = (0.1, 2.0)
+"""Pause after a transaction that was aborted: the first, and the longest."""
+
+
+class Gate:
+    """One gate. Put together in :mod:`streams.gate.assembly`."""
+
+    def __init__(
+        self,
+        *,
+        topics: GateTopics,
+        assignment: Assignment,
+        intake: Intake,
+        barrier: Barrier,
+        reader: LogReader,
+        broadcast: Broadcast,
+        folding: Folding,
+        deciding: Deciding,
+        transactor: Transactor,
+        resender: Resender,
+        policy: LivePolicy,
+        store: Store,
+        subjects: Subjects,
+        codecs: Codecs,
+        signer: Signer,
+        telemetry: Telemetry,
+        health: Health,
+        barrier_timeout_seconds: float,
+        tick_seconds: float,
+    ) -> None:
+        self._topics = topics
+        self._assignment = assignment
+        self._intake = intake
+        self._barrier = barrier
+        self._reader = reader
+        self._broadcast = broadcast
+        self._folding = folding
+        self._deciding = deciding
+        self._transactor = transactor
+        self._resender = resender
+        self._policy = policy
+        self._store = store
+        self._subjects = subjects
+        self._codecs = codecs
+        self._signer = signer
+        self._telemetry = telemetry
+        self._health = health
+        self._barrier_timeout = barrier_timeout_seconds
+        self._tick = tick_seconds
+        self._next_tick = 0.0
+        self._backoff = 0.0
+        self._stopping = False
+        self._reloading = False
+
+    def stop(self) -> None:
+        """Ask the loop to end after the batch it is at. Safe in a signal handler."""
+        self._stopping = True
+
+    def reload(self) -> None:
+        """Ask the loop to load the policy again before its next batch. Safe in a signal handler."""
+        self._reloading = True
+
+    def run(self) -> None:
+        """
+        Join the group and work until :meth:`stop`.
+
+        Returns when asked to stop, with everything committed or aborted. Raises
+        :class:`streams.errors.Stop` when a person must act.
+        """
+        self._assignment.subscribe()
+        while not self._stopping:
+            self.turn()
+
+    def turn(self) -> None:
+        """Go round once: at most one batch."""
+        self._health.beat()
+        if self._reloading:
+            self._reloading = False
+            self._policy.reload()
+        self._assignment.advance()
+        self._tell_readiness()
+        waiting = any(owned.phase is not Phase.LIVE for owned in self._assignment.all())
+        timing = Timing(self._telemetry)
+        taken = self._intake.take(BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS)
+        timing.done(Step.TAKE, since=taken.first_at)
+        works = self._works(taken)
+        if works:
+            self._batch(taken, works, timing)
+        elif waiting:
+            # Stalled partitions wait for what the reader has not fetched yet.
+            self._reader.fetch(0)
+
+    # ------------------------------------------------------------------------------------- batches
+
+    def _works(self, taken: Taken) -> list[Work]:
+        """Return the partitions of this batch: those with requests, and all LIVE ones on a tick."""
+        ticking = time.monotonic() >= self._next_tick
+        if ticking:
+            self._next_tick = time.monotonic() + self._tick
+            self._tell_lag()
+        works = []
+        for owned in self._assignment.live():
+            requests = taken.requests.get(owned.partition, [])
+            if requests or ticking:
+                works.append(self._work(owned, requests))
+        return works
+
+    def _work(self, owned: Owned, requests: list) -> Work:  # type: ignore[type-arg]
+        position, partition = owned.position, owned.partition
+        return Work(
+            owned=owned,
+            requests=requests,
+            decisions=Chain(
+                self._codecs.decisions,
+                self._topics.decisions,
+                partition,
+                position.decision_sequence,
+                position.decision_hash,
+            ),
+            ledger=Chain(
+                self._codecs.ledger,
+                self._topics.ledger,
+                partition,
+                position.ledger_sequence,
+                position.ledger_hash,
+            ),
+            consent_offset=position.consent_offset,
+            contacts_offset=position.contacts_offset,
+            consent_append_at=position.consent_append_at,
+            contacts_append_at=position.contacts_append_at,
+        )
+
+    def _batch(self, taken: Taken, works: list[Work], timing: Timing) -> None:
+        reached = self._reach(works, timing)
+        if not reached:
+            return
+        now_ms = int(time.time() * 1000)
+        for fill, step in ((self._fold, Step.FOLD), (self._decide, Step.DECIDE)):
+            reached = [work for work in reached if self._filled(fill, work, now_ms)]
+            timing.done(step)
+        moved = [work for work in reached if work.moved]
+        if moved:
+            self._commit(taken, moved, now_ms, timing)
+
+    # Step 2 and 3: the barrier
+
+    def _reach(self, works: list[Work], timing: Timing) -> list[Work]:
+        """
+        Read the barrier and fetch up to it; return the works that may be folded.
+
+        Those whose state, or whose broadcast tables, are late are stalled: nothing of them is
+        folded, and their requests are taken again once it is there.
+        """
+        began = time.monotonic()
+        broadcast = self._topics.broadcast
+        states = [at for work in works for at in self._topics.state_of(work.partition)]
+        targets = self._barrier.read([*states, *broadcast])
+        self._distrust(works, targets)
+        deadline = began + self._barrier_timeout
+        while not all(self._reader.reached(at, to) for at, to in targets.offsets.items()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._reader.fetch(min(left, 0.05))
+        timing.done(Step.BARRIER)
+        ready = []
+        for work in works:
+            mine = [*self._topics.state_of(work.partition), *broadcast]
+            late: dict[At, int | None] = {
+                at: targets.offsets.get(at)
+                for at in mine
+                if at in targets.unreachable or not self._reader.reached(at, targets.offsets[at])
+            }
+            if not late:
+                work.targets = targets.offsets
+                ready.append(work)
+                continue
+            unreachable = any(offset is None for offset in late.values())
+            cause = StallCause.STATE_UNREACHABLE if unreachable else StallCause.STATE_NOT_REACHED
+            self._assignment.stall(work.owned, cause, late)
+        if ready:
+            self._broadcast.fold(targets.offsets)
+            self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
+        return ready
+
+    def _distrust(self, works: list[Work], targets: Targets) -> None:
+        """A target below what was folded already is a fault (a truncated log), never reached."""
+        folded = {
+            at: offset
+            for work in works
+            for at, offset in (
+                (At(self._topics.consent, work.partition), work.consent_offset),
+                (At(self._topics.contacts, work.partition), work.contacts_offset),
+            )
+        }
+        for at, offset in folded.items():
+            if targets.offsets.get(at, offset) < offset:
+                del targets.offsets[at]
+                targets.unreachable.add(at)
+
+    # Step 3 and 4: fold, decide
+
+    def _fold(self, work: Work, now_ms: int) -> None:
+        self._folding.fold(work, now_ms)
+
+    def _decide(self, work: Work, now_ms: int) -> None:
+        self._deciding.decide(work, Ground(self._policy.current, self._broadcast.offsets, now_ms))
+
+    def _filled(self, fill, work: Work, now_ms: int) -> bool:  # type: ignore[no-untyped-def]
+        try:
+            fill(work, now_ms)
+        except RegistryUnavailable as error:
+            self._undo(work)
+            self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
+            self._telemetry.emit(ErrorMet(error))
+            return False
+        return True
+
+    def _undo(self, work: Work) -> None:
+        """Take a work back, both sides: the state that was folded, and its overlay."""
+        for at, messages in work.folded.items():
+            self._reader.put_back(at, messages)
+        self._subjects.discard(work.partition)
+
+    # Step 5 and 6: commit
+
+    def _commit(self, taken: Taken, works: list[Work], now_ms: int, timing: Timing) -> None:
+        began = time.monotonic()
+        try:
+            self._resender.send(record for work in works for record in work.resends)
+            commit = _Commit(self, works, now_ms)
+            self._transactor.run(
+                commit.outputs,
+                commit.offsets,
+                taken.group,
+                on_delivery=commit.on_delivery,
+                before=timing.before_transaction_step,
+            )
+        except (Aborted, KafkaUnavailable) as error:
+            self._taken_back(works, error, time.monotonic() - began)
+            return
+        except Indefinite as error:
+            self._telemetry.emit(
+                TransactionEnded(TransactionResult.REBUILT, time.monotonic() - began)
+            )
+            self._telemetry.emit(ErrorMet(error))
+            self._start_over()
+            return
+        timing.done(Step.COMMIT)
+        self._backoff = 0.0
+        seconds = time.monotonic() - began
+        self._telemetry.emit(TransactionEnded(TransactionResult.COMMITTED, seconds))
+        self._committed(commit, works, now_ms)
+        timing.done(Step.STORE)
+        timing.tell(taken, works)
+
+    def _taken_back(self, works: list[Work], error: Exception, seconds: float) -> None:
+        for work in works:
+            self._undo(work)
+        self._assignment.rewind(work.partition for work in works)
+        self._telemetry.emit(TransactionEnded(TransactionResult.ABORTED, seconds))
+        self._telemetry.emit(ErrorMet(error))
+        first, longest = BACKOFF_SECONDS
+        self._backoff = min(max(first, 2 * self._backoff), longest)
+        self._pause(self._backoff)
+
+    def _start_over(self) -> None:
+        """After an indefinite end: a new producer, and every partition restored from the topics."""
+        self._health.set(
+            Condition.PRODUCER_INITIALISED, False, "the transactional producer is replaced"
+        )
+        self._assignment.restore_all()
+        while not self._stopping:
+            self._health.beat()
+            try:
+                self._transactor.restart()
+            except KafkaUnavailable as error:
+                self._telemetry.emit(ErrorMet(error))
+                self._pause(0.5)
+                continue
+            self._health.set(Condition.PRODUCER_INITIALISED, True)
+            return
+
+    def _pause(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while not self._stopping and time.monotonic() < until:
+            time.sleep(0.02)
+
+    def _committed(self, commit: _Commit, works: list[Work], now_ms: int) -> None:
+        try:
+            self._subjects.committed(commit.reached(now_ms), commit.encoded)
+        except StoreFull as error:
+            for work in works:
+                self._assignment.hold(work.owned, StallCause.STORE_FULL, error)
+            return
+        for work in works:
+            work.owned.position = commit.positions[work.partition]
+        self._telemetry.emit(
+            StoreWritten(sum(len(encoded.states) for encoded in commit.encoded.values()))
+        )
+
+    # ----------------------------------------------------------------------------------- telling
+
+    def _tell_readiness(self) -> None:
+        owned = self._assignment.all()
+        if owned:
+            self._health.set(Condition.ASSIGNED, True)
+        else:
+            self._health.set(Condition.ASSIGNED, False, "no partitions are assigned to this gate")
+        coming = [o.partition for o in owned if o.phase in (Phase.ASKING, Phase.RESTORING)]
+        if not owned or coming:
+            which = ", ".join(map(str, coming)) or "none assigned"
+            self._health.set(Condition.RESTORED, False, f"partitions being restored: {which}")
+        else:
+            self._health.set(Condition.RESTORED, True)
+
+    def _tell_lag(self) -> None:
+        for owned in self._assignment.all():
+            for topic, at in zip(
+                (CONSENT_EVENTS, CONTACTS_ENTRIES),
+                self._topics.state_of(owned.partition),
+                strict=True,
+            ):
+                target = owned.waits_for.get(at)
+                behind = 0
+                if owned.phase is Phase.STALLED and target is not None:
+                    behind = max(0, target - self._reader.next_fetch(at))
+                seconds = time.monotonic() - owned.stalled_at if owned.stalled_at else 0.0
+                late = at in owned.waits_for
+                self._telemetry.emit(
+                    StateLag(owned.partition, topic, behind, seconds if late else 0.0)
+                )
+
+
+class _Commit:
+    """What one transaction writes, and what is learnt from its delivery."""
+
+    def __init__(self, gate: Gate, works: Iterable[Work], now_ms: int) -> None:
+        topics, codecs, subjects = gate._topics, gate._codecs, gate._subjects
+        self.outputs: list[Output] = []
+        self.offsets: list[TopicPartition] = []
+        self.positions: dict[int, Position] = {}
+        self.encoded: dict[int, Encoded] = {}
+        self.on_delivery: dict[int, Callable[[int], None]] = {}
+        self._store = gate._store
+        self._position_bytes: dict[int, bytes] = {}
+        self._changelog_next: dict[int, int] = {}
+        self._keys_next: dict[int, int] = {}
+        for work in works:
+            self._add(work, now_ms, topics, codecs, subjects, gate._signer)
+
+    def _add(
+        self,
+        work: Work,
+        now_ms: int,
+        topics: GateTopics,
+        codecs: Codecs,
+        subjects: Subjects,
+        signer: Signer,
+    ) -> None:
+        partition = work.partition
+        work.decisions.seal(signer)
+        work.ledger.seal(signer)
+        self.outputs += work.outputs
+        self.outputs += work.decisions.outputs
+        self.outputs += work.ledger.outputs
+        overlay = subjects.changed(partition)
+        encoded = self.encoded[partition] = Encoded()
+        for subject_id, key in overlay.keys.items():
+            value = None if key is None else codecs.subject_keys.encode(key)
+            encoded.keys[subject_id] = value
+            self.outputs.append(Output(topics.keys, partition, subject_id, value))
+        if overlay.keys:
+            self._learn(self._keys_next, partition)
+        for subject_id, state in overlay.states.items():
+            value = codecs.subject_states.encode(state)
+            encoded.states[subject_id] = value
+            self.outputs.append(Output(topics.changelog, partition, subject_id, value))
+        position = self.positions[partition] = work.position(now_ms)
+        raw = self._position_bytes[partition] = codecs.positions.encode(position)
+        self.outputs.append(Output(topics.changelog, partition, POSITION_KEY, raw))
+        self._learn(self._changelog_next, partition)
+        # Sent for every partition, moved or not: it is the offsets that the broker refuses when
+        # the partition belongs to another gate by now.
+        self.offsets.append(TopicPartition(topics.requests, partition, position.request_offset))
+
+    def _learn(self, into: dict[int, int], partition: int) -> None:
+        """Note the offset behind the output added last, once it is known."""
+
+        def delivered(offset: int) -> None:
+            into[partition] = offset + 1
+
+        self.on_delivery[len(self.outputs) - 1] = delivered
+
+    def reached(self, now_ms: int) -> dict[int, Reached]:
+        """How far each partition's store goes now. Only after the commit."""
+        found = {}
+        for partition, raw in self._position_bytes.items():
+            before = self._store.reached(partition)
+            keys_before = 0 if before is None else before.keys_next
+            found[partition] = Reached(
+                raw,
+                self._changelog_next[partition],
+                self._keys_next.get(partition, keys_before),
+                now_ms,
+            )
+        return found

@@ -1,0 +1,152 @@
+"""Intake: taking requests, as many as are there, and only those of partitions that are LIVE."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from confluent_kafka import Consumer, KafkaError, KafkaException
+
+from streams.errors import Fenced, StateLost
+from streams.gate.assignment import Assignment
+from streams.gate.owned import Phase
+from streams.state.log_reader import Fetched
+from streams.telemetry.catalogue import KafkaErrorSeen
+from streams.telemetry.labels import StallCause
+from streams.telemetry.telemetry import Telemetry
+
+CHUNK: Final = 1_000
+"""Messages asked of librdkafka at once. The bound in bytes is checked between two chunks, so that a
+batch may exceed it by one chunk; that is also bounded by ``queued.max.messages.kbytes``."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """Requests by partition, in offset order, and the epoch and group under which they came."""
+
+    epoch: int
+    group: object
+    requests: dict[int, list[Fetched]] = field(default_factory=dict)
+    count: int = 0
+    bytes: int = 0
+    first_at: float = 0.0
+    """Monotonic time at which the first request was there."""
+
+
+class Intake:
+    """Takes batches from the consumer; rebalance callbacks run inside :meth:`take`."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        assignment: Assignment,
+        telemetry: Telemetry,
+        *,
+        max_records: int,
+        max_bytes: int,
+        linger_seconds: float,
+    ) -> None:
+        self._consumer = consumer
+        self._assignment = assignment
+        self._telemetry = telemetry
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._linger = linger_seconds
+
+    def take(self, wait_seconds: float) -> Taken:
+        """
+        Return what is there, waiting at most ``wait_seconds`` for the first request.
+
+        Then it gathers what else has arrived for at most the linger time, up to the bounds. Under
+        light load a batch is a request or two; under a backlog librdkafka's queue is full and the
+        batch is as large as it may be. A rebalance in the middle voids what was taken.
+        """
+        epoch = self._assignment.epoch
+        try:
+            messages = self._consumer.consume(1, wait_seconds)
+            first_at = time.monotonic()
+            if messages:
+                self._gather(messages, first_at + self._linger)
+        except KafkaException as error:
+            raise _for_people(error.args[0]) from error
+        if self._assignment.epoch != epoch:
+            # Some of it may belong to the old assignment and some to the new one, and what was
+            # taken of the new one would be skipped: begin again from the positions.
+            self._assignment.rewind(owned.partition for owned in self._assignment.live())
+            return Taken(self._assignment.epoch, self._assignment.group)
+        taken = Taken(epoch, self._assignment.group, first_at=first_at)
+        self._sort(messages, taken)
+        return taken
+
+    def _gather(self, messages: list[Fetched], until: float) -> None:
+        size = _size(messages)
+        while len(messages) < self._max_records and size < self._max_bytes:
+            left = until - time.monotonic()
+            wanted = min(CHUNK, self._max_records - len(messages))
+            more = self._consumer.consume(wanted, max(left, 0.0))
+            size += _size(more)
+            messages += more
+            if len(more) < wanted and left <= 0:
+                return
+
+    def _sort(self, messages: list[Fetched], taken: Taken) -> None:
+        next_offsets: dict[int, int] = {}
+        for message in messages:
+            error = message.error()
+            if error is not None:
+                self._failed(error, message.partition())
+                continue
+            partition, offset, value = message.partition(), message.offset(), message.value()
+            if partition is None or offset is None:
+                continue
+            expected = next_offsets.get(partition)
+            if expected is None:
+                owned = self._assignment.owned(partition)
+                if owned is None or owned.phase is not Phase.LIVE:
+                    continue
+                expected = owned.next_request
+                taken.requests[partition] = []
+            if offset < expected:
+                continue
+            next_offsets[partition] = offset + 1
+            taken.requests[partition].append(message)
+            taken.count += 1
+            taken.bytes += len(value) if value is not None else 0
+
+    def _failed(self, error: KafkaError, partition: int | None) -> None:
+        code = error.code()
+        if code in _GONE and partition is not None:
+            owned = self._assignment.owned(partition)
+            # Before a partition is sought its offset is a placeholder: that says nothing.
+            if owned is not None and owned.phase is Phase.LIVE:
+                self._assignment.hold(
+                    owned,
+                    StallCause.OUT_OF_RANGE,
+                    StateLost(
+                        f"Requests of partition {partition} are gone from their topic before they "
+                        "were decided."
+                    ),
+                )
+            return
+        if code == KafkaError._PARTITION_EOF:
+            return
+        if error.fatal():
+            raise _for_people(error)
+        self._telemetry.emit(KafkaErrorSeen(error.name(), False))
+
+
+_GONE = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE})
+
+
+def _for_people(error: KafkaError) -> Exception:
+    if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL):
+        return Fenced(
+            "Another gate joined with this instance_id, and Kafka gave the partitions to it. Give "
+            "each gate an instance_id of its own."
+        )
+    return StateLost(f"The consumer of requests cannot go on: {error.name()}.")
+
+
+def _size(messages: list[Fetched]) -> int:
+    return sum(len(value) for message in messages if (value := message.value()) is not None)

@@ -1,0 +1,54 @@
+"""What a gate holds of one partition that was assigned to it, and what that partition waits for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from streams.records.subject import Position
+from streams.state.log_reader import At
+from streams.telemetry.labels import StallCause
+
+
+class Phase(Enum):
+    """
+    Where a partition is on its way to being decided.
+
+    Its requests are paused in every phase but LIVE.
+    """
+
+    ASKING = auto()
+    """Its committed offsets and the extents of its topics are being asked for."""
+    RESTORING = auto()
+    """Its state is being read from the changelog."""
+    STALLED = auto()
+    """Its state is known up to its position, but not up to the barrier."""
+    LIVE = auto()
+    HELD = auto()
+    """A person must act: records are gone, or the store is full."""
+
+
+@dataclass(slots=True)
+class Owned:
+    """
+    One assigned partition.
+
+    ``position`` is the committed one; ``next_request`` the offset of the next request to be taken
+    from the consumer, equal to it between batches. ``waits_for`` are the offsets that the state
+    must reach before a stalled partition goes on; None where nobody has answered yet.
+    """
+
+    partition: int
+    phase: Phase = Phase.ASKING
+    position: Position = field(default_factory=lambda: Position(partition=-1))
+    waits_for: dict[At, int | None] = field(default_factory=dict)
+    stall: StallCause | None = StallCause.RESTORING
+    stalled_at: float = 0.0
+    """Monotonic time since which it waits for its state; 0 while it does not."""
+    not_before: float = 0.0
+    """Monotonic time before which a failed step is not tried again."""
+
+    @property
+    def next_request(self) -> int:
+        """Offset of the next request to decide."""
+        return self.position.request_offset

@@ -1,0 +1,208 @@
+"""
+Transactions: the only file that begins, commits or aborts one.
+
+One transaction carries all that a batch says: outputs, ledger, changelog, Position, and the offsets
+of its requests. The protocol:
+
+1. :meth:`Transactor.start` once: a producer, ``init_transactions``. It fences every older producer
+   of the same ``transactional.id`` and completes or aborts what that one left open.
+2. :meth:`Transactor.run` for each batch: begin, produce all, send offsets *with the group metadata
+   taken when the partitions were assigned*, commit. The broker refuses offsets of an older
+   generation, so that a gate which lost its partitions commits nothing, outputs included.
+3. If anything fails, the caller learns what is certain:
+
+   * :class:`~streams.errors.Aborted`: the coordinator confirmed the abort. Nothing is visible; the
+     batch may be tried again from memory.
+   * :class:`~streams.errors.Indefinite`: the transaction may have been committed. The caller calls
+     :meth:`Transactor.restart` and restores every partition from the topics before it goes on.
+   * :class:`~streams.errors.Fenced`: another process has this identity. The gate stops.
+
+Sources: librdkafka's ``examples/transactions.c`` and INTRODUCTION.md ("Transactional producer
+API"): ``retriable()`` means call again, ``txn_requires_abort()`` means abort, anything else is
+fatal to the producer. A commit that timed out is retriable and must be called again, not aborted.
+librdkafka has no KIP-890: a producer whose transaction the coordinator timed out is fenced by its
+own newer epoch, which is why fencing of the *producer* is Indefinite here and only fencing of the
+group member (``group.instance.id``) is taken for a second process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from streams.errors import Aborted, ConsentGateError, Fenced, Indefinite, KafkaUnavailable
+from streams.state.log_reader import Fetched
+
+Headers = list[tuple[str, str | bytes | None]]
+
+
+class Output(NamedTuple):
+    """One record to be written, to a partition that is named and never computed."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers | None = None
+
+
+class Transactor:
+    """
+    Owns the transactional producer. Blocks while it commits; not thread-safe.
+
+    ``steps`` is called with the name of each step before it is taken (``begin``, ``produce``,
+    ``offsets``, ``commit``), for timing.
+    """
+
+    def __init__(self, config: Mapping[str, object], *, timeout_seconds: float) -> None:
+        """
+        ``config`` is a librdkafka producer configuration with a ``transactional.id``.
+
+        ``timeout_seconds`` bounds how long one commit or abort is waited for. It should be below
+        ``transaction.timeout.ms``: behind that the coordinator has aborted the transaction anyway.
+        """
+        self._config = dict(config)
+        self._timeout: Final = timeout_seconds
+        self._producer: Producer | None = None
+        self._open = False
+
+    def start(self) -> None:
+        """
+        Make the producer and initialise its transactions; blocks up to the time-out.
+
+        Raises :class:`KafkaUnavailable` when the coordinator does not answer; then call again.
+        """
+        producer = Producer(self._config)
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                producer.init_transactions(max(0.1, deadline - time.monotonic()))
+                break
+            except KafkaException as error:
+                cause = error.args[0]
+                if cause.retriable() and time.monotonic() < deadline:
+                    continue
+                raise KafkaUnavailable(
+                    f"The transaction coordinator did not accept this gate: {cause.name()}."
+                ) from error
+        self._producer = producer
+        self._open = False
+
+    def restart(self) -> None:
+        """Replace the producer after an indefinite or fatal error: see :meth:`start`."""
+        self._producer = None
+        self.start()
+
+    def run(
+        self,
+        outputs: Iterable[Output],
+        offsets: list[TopicPartition],
+        group: object,
+        *,
+        on_delivery: Mapping[int, Callable[[int], None]] | None = None,
+        before: Callable[[str], None] = lambda step: None,
+    ) -> None:
+        """
+        Write all of ``outputs`` and commit ``offsets`` for ``group``, or nothing of it.
+
+        ``group`` is the consumer's group metadata of the generation in which the batch was taken.
+        ``on_delivery`` maps the index of an output to a function that is called with the offset it
+        was given, before this method returns; the offset means nothing unless it returns.
+        """
+        producer = self._producer
+        if producer is None:
+            raise Indefinite("The transactional producer is not initialised.")
+        committing = False
+        try:
+            before("begin")
+            producer.begin_transaction()
+            self._open = True
+            before("produce")
+            self._produce(producer, outputs, on_delivery or {})
+            before("offsets")
+            self._retried(lambda left: producer.send_offsets_to_transaction(offsets, group, left))
+            before("commit")
+            committing = True
+            self._retried(producer.commit_transaction)
+            self._open = False
+        except KafkaException as error:
+            raise self._ended(producer, error.args[0], committing) from error
+
+    def _produce(
+        self,
+        producer: Producer,
+        outputs: Iterable[Output],
+        on_delivery: Mapping[int, Callable[[int], None]],
+    ) -> None:
+        produce = producer.produce
+        for index, output in enumerate(outputs):
+            topic, partition, key, value, headers = output
+            report = on_delivery.get(index)
+            delivered = None if report is None else _reporting(report)
+            while True:
+                try:
+                    # librdkafka takes no None for headers.
+                    if headers is None:
+                        produce(topic, value, key, partition, delivered)
+                    else:
+                        produce(topic, value, key, partition, delivered, headers=headers)
+                    break
+                except BufferError:
+                    producer.poll(0.05)
+        producer.poll(0)
+
+    def _retried(self, call: Callable[[float], object]) -> None:
+        """Call until it succeeds, fails for good, or the time is up (Indefinite)."""
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                call(max(0.1, deadline - time.monotonic()))
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or error.args[0].txn_requires_abort():
+                    raise
+                if time.monotonic() >= deadline:
+                    raise
+
+    def _ended(self, producer: Producer, cause: KafkaError, committing: bool) -> ConsentGateError:
+        """Take the transaction back if that can be certain, and say what is known."""
+        if cause.code() == KafkaError.FENCED_INSTANCE_ID:
+            return Fenced(
+                "Another gate runs with this instance_id. Give each gate an instance_id of its own."
+            )
+        # Before the commit was asked for nothing can have been committed.
+        certain = cause.txn_requires_abort() or not committing
+        if cause.fatal() or not certain:
+            return Indefinite(f"The transaction's fate is unknown: {cause.name()}.")
+        try:
+            self._retried(producer.abort_transaction)
+        except KafkaException as error:
+            return Indefinite(
+                f"The transaction failed ({cause.name()}) and its abort was not confirmed "
+                f"({error.args[0].name()})."
+            )
+        self._open = False
+        return Aborted(f"The transaction was aborted: {cause.name()}.")
+
+    def close(self) -> None:
+        """Abort what is open, best effort within a second: a successor need not wait for it."""
+        if self._producer is not None and self._open:
+            try:
+                self._producer.abort_transaction(1.0)
+            except KafkaException:
+                pass  # the coordinator's time-out does it
+        self._producer = None
+
+
+def _reporting(
+    report: Callable[[int], None],
+) -> Callable[[KafkaError | None, Fetched], None]:
+    def delivered(error: KafkaError | None, message: Fetched) -> None:
+        offset = message.offset()
+        if error is None and offset is not None:
+            report(offset)
+
+    return delivered

@@ -1,0 +1,76 @@
+"""
+Broadcast tables: who may be named, and which campaigns are paused.
+
+Small topics of one partition that every gate reads whole from the beginning at each start and
+follows under the same barrier as its own state. Kept in memory, never persisted.
+"""
+
+from __future__ import annotations
+
+from streams.records.events import Campaign, CampaignState, NameConsent
+
+
+class NameConsentTable:
+    """Who allows to be named in messages to others. No record means no."""
+
+    def __init__(self) -> None:
+        self._by_subject: dict[str, NameConsent] = {}
+
+    def apply(self, key: str, record: NameConsent | None) -> None:
+        """
+        Take one record over; a tombstone (None) takes the consent back.
+
+        The key counts. A record whose subject is another number than its key takes back what the
+        key had allowed and allows nothing itself.
+        """
+        if record is None or record.subject != key:
+            self._by_subject.pop(key, None)
+        else:
+            self._by_subject[key] = record
+
+    def allows(self, number: str, purpose: str, now_ms: int) -> bool:
+        """Whether this person may be named in a message of this purpose now."""
+        record = self._by_subject.get(number)
+        return (
+            record is not None
+            and record.granted
+            and record.purpose in (None, purpose)
+            and (record.until is None or now_ms < record.until)
+        )
+
+
+class CampaignTable:
+    """
+    Which campaigns are paused.
+
+    A pause lasts until a record names it in ``resumes``; a service that writes ACTIVE again does
+    not end it. Since the topic is compacted, a pause is written under a key of its own
+    (``<campaign id>#<pause id>``) and its end under the same key: then no later record of the
+    campaign can make it vanish for a gate that starts afterwards. Under the bare campaign id a
+    PAUSED is honoured as well, as long as it is the campaign's last record there.
+    """
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, set[str]] = {}
+
+    def apply(self, record: Campaign) -> None:
+        """Take one record over. A tombstone ends nothing, so there is nothing to apply."""
+        match record.state:
+            case CampaignState.PAUSED:
+                pause_id = record.pause_id or ""
+                self._pauses.setdefault(record.campaign_id, set()).add(pause_id)
+            case CampaignState.ACTIVE:
+                if record.resumes is None:
+                    return
+                pauses = self._pauses.get(record.campaign_id, set())
+                pauses.discard(record.resumes)
+                if not pauses:
+                    self._pauses.pop(record.campaign_id, None)
+
+    def pause_unreadable(self, key: str) -> None:
+        """A record of this campaign could not be read: it may have been a pause, so it is one."""
+        self._pauses.setdefault(key.partition("#")[0], set()).add(f"unreadable {key}")
+
+    def paused(self, campaign_id: str) -> bool:
+        """Whether a pause of this campaign stands."""
+        return campaign_id in self._pauses

@@ -1,0 +1,445 @@
+"""
+The fold: what a consent event or an address-book entry makes of a subject's state. Pure.
+
+The rules are those of the design ("What the fold means"). Three properties carry the guarantees,
+and the property tests hold them:
+
+* **Idempotent by event.** An event that was applied before changes nothing (DUPLICATE). What
+  makes an event the same is a digest of all it says, not its id alone: a producer that gives every
+  event the id ``1`` must not lose a STOP.
+* **Safe in any order.** No arrival order of the same events allows more than the order in which
+  they happened. A late or skewed grant never undoes a withdrawal, a late withdrawal always ends
+  what was granted before it.
+* **Two clocks.** Restrictions count from their append time, grants from the earlier of their own
+  date and their append time. Append times come in made monotone within the partition.
+
+Whether a grant is *effective for a message* is not decided here but in
+:func:`streams.policy.consent.consent_for`, against the withdrawals that cover that message: a
+withdrawal may be narrower than a grant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from typing import Final
+
+from streams.records.decisions import Refusal
+from streams.records.events import (
+    ConsentEvent,
+    ConsentKind,
+    ContactEntry,
+    ContactKind,
+    Source,
+)
+from streams.records.subject import (
+    Grant,
+    Membership,
+    SubjectState,
+    UploadTaken,
+    UploadTrace,
+    Withdrawal,
+)
+
+CLOCK_AHEAD_MS: Final = 5 * 60 * 1000
+"""A grant dated further ahead of its append time than this is refused: its clock cannot be told
+from one that is set to outlast the next STOP. Larger lets such a grant in; smaller refuses honest
+producers whose clock is off."""
+
+DAY_MS: Final = 24 * 3600 * 1000
+
+APPLIED_REMEMBERED: Final = 32
+"""How many event digests a subject keeps. A redelivery comes within the producer's retries, so a
+few would do; fewer than the events of one burst would let a redelivered STOP undo a later yes."""
+
+MOST_GRANTS: Final = 64
+MOST_WITHDRAWALS: Final = 64
+MOST_UPLOADS: Final = 64
+"""Bounds of one subject's lists. What does not fit makes the state stricter, never milder: the
+oldest grants are forgotten, withdrawals are widened, uploads are merged into one trace."""
+
+_RESTRICTING: Final = frozenset(
+    {
+        ConsentKind.WITHDRAWN,
+        ConsentKind.UNREGISTERED,
+        ConsentKind.NUMBER_REASSIGNED,
+        ConsentKind.NUMBER_DISCONNECTED,
+    }
+)
+"""What counts for a key that is another number than its event's subject. Not an erasure: it
+forgets, and nothing may be forgotten in doubt."""
+
+_OPENS_AFTER_ERASURE: Final = frozenset({Source.SELF_SERVICE, Source.DOUBLE_OPT_IN})
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The state after one event, and why the event was refused, if it was."""
+
+    state: SubjectState
+    refusal: Refusal | None = None
+
+
+def event_digest(event: ConsentEvent) -> bytes:
+    """
+    Return 16 bytes that tell this event from any other, whoever its subject is.
+
+    Covers everything the fold reads. Equal for a redelivered and for a re-sent event.
+    """
+    said = (
+        event.event_id,
+        event.kind.value,
+        event.occurred_at,
+        event.source.value,
+        event.purpose,
+        event.basis.value,
+        event.conditional,
+        event.scope.sender_id,
+        event.scope.campaign_id,
+        event.effective_at,
+        event.expires_at,
+        event.origin.value if event.origin else None,
+        event.time_zone,
+        event.region,
+    )
+    return blake2b(repr(said).encode(), digest_size=16).digest()
+
+
+def fold_consent(
+    state: SubjectState,
+    event: ConsentEvent,
+    *,
+    offset: int,
+    appended_at: int,
+    placed: bool,
+    for_key_only: bool = False,
+) -> Folded:
+    """
+    Apply one consent event that stands at ``offset`` of the subject's partition.
+
+    ``appended_at`` is its (first) append time, not below that of any record before it unless the
+    event was re-sent. ``placed`` says that the subject's number was found to belong to this
+    partition. ``for_key_only``: the event's subject is another number than its key, and the state
+    is the key's; then only what restricts counts (KEY_MISMATCH otherwise): a yes that may be
+    somebody else's allows nothing. A refused event is remembered too: coming again, it stays so.
+    """
+    if placed and not state.placed:
+        state = replace(state, placed=True)
+    if for_key_only and event.kind not in _RESTRICTING:
+        return Folded(state, Refusal.KEY_MISMATCH)
+    digest = event_digest(event)
+    if digest in state.applied:
+        return Folded(state, Refusal.DUPLICATE)
+    folded = _apply(state, event, offset, appended_at)
+    remembered = (*folded.state.applied, digest)[-APPLIED_REMEMBERED:]
+    return Folded(replace(folded.state, applied=remembered), folded.refusal)
+
+
+def _apply(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Folded:
+    match event.kind:
+        case ConsentKind.GRANTED:
+            return _grant(state, event, offset, at)
+        case ConsentKind.WITHDRAWN:
+            return Folded(_withdraw(state, event, offset, at))
+        case ConsentKind.REGISTERED:
+            return _register(state, event, offset, at)
+        case ConsentKind.UNREGISTERED:
+            return Folded(_unregister(state, at))
+        case ConsentKind.NUMBER_ORIGIN:
+            return _originate(state, event, at)
+        case ConsentKind.NUMBER_REASSIGNED | ConsentKind.NUMBER_DISCONNECTED:
+            return Folded(_reassign(state, event, at))
+        case ConsentKind.ERASURE_REQUESTED:
+            return Folded(_erase(state, at))
+
+
+def _too_late(state: SubjectState, counts_from: int) -> bool:
+    """Whether something that counts from then was ended by what is already known."""
+    return (
+        (state.erased_at is not None and counts_from <= state.erased_at)
+        or (state.reassigned_at is not None and counts_from < state.reassigned_at)
+        or (state.unregistered_at is not None and counts_from <= state.unregistered_at)
+    )
+
+
+def _covers_whole(withdrawal: Withdrawal, grant: Grant) -> bool:
+    """Whether every message that the grant matches is covered by the withdrawal."""
+    return (
+        withdrawal.purpose in (None, grant.purpose)
+        and withdrawal.sender_id in (None, grant.sender_id)
+        and withdrawal.campaign_id in (None, grant.campaign_id)
+    )
+
+
+def _grant(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Folded:
+    if event.purpose is None:
+        return Folded(state, Refusal.NO_PURPOSE)
+    if event.occurred_at > at + CLOCK_AHEAD_MS:
+        return Folded(state, Refusal.CLOCK_AHEAD)
+    counts_from = min(event.occurred_at, at)
+    if _too_late(state, counts_from):
+        return Folded(state, Refusal.LATE)
+    if state.erased_at is not None and event.source not in _OPENS_AFTER_ERASURE:
+        return Folded(state, Refusal.WEAK_SOURCE)
+    grant = Grant(
+        purpose=event.purpose,
+        basis=event.basis,
+        conditional=event.conditional,
+        sender_id=event.scope.sender_id,
+        campaign_id=event.scope.campaign_id,
+        counts_from=counts_from,
+        offset=offset,
+        expires_at=event.expires_at,
+        source=event.source,
+        event_id=event.event_id,
+    )
+    for withdrawal in state.withdrawals:
+        if _covers_whole(withdrawal, grant):
+            if not event.source.from_recipient:
+                return Folded(state, Refusal.WEAK_SOURCE)
+            if counts_from <= withdrawal.at:
+                return Folded(state, Refusal.LATE)
+    return Folded(_with_place(replace(state, grants=_with_grant(state.grants, grant)), event))
+
+
+def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
+    """
+    Keep one grant for each purpose, basis, scope and source: the one that counts from latest.
+
+    It is effective wherever the other would be: a withdrawal between two grants is appended after
+    the earlier one, so that a grant which counts from before that one counts from before it too.
+    """
+
+    def kind(grant: Grant) -> tuple[object, ...]:
+        return (
+            grant.purpose,
+            grant.basis,
+            grant.conditional,
+            grant.sender_id,
+            grant.campaign_id,
+            grant.source,
+        )
+
+    rest = []
+    for grant in grants:
+        if kind(grant) != kind(new):
+            rest.append(grant)
+        elif (grant.counts_from, grant.offset) > (new.counts_from, new.offset):
+            new = grant
+    kept = [*rest, new]
+    kept.sort(key=lambda grant: (grant.counts_from, grant.offset))
+    return tuple(kept[-MOST_GRANTS:])
+
+
+def _withdraw(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> SubjectState:
+    new = Withdrawal(
+        purpose=event.purpose,
+        sender_id=event.scope.sender_id,
+        campaign_id=event.scope.campaign_id,
+        at=at,
+        offset=offset,
+        source=event.source,
+        event_id=event.event_id,
+    )
+    withdrawals = _with_withdrawal(state.withdrawals, new)
+    # Every grant that stands here has a lower offset: it is ended, whatever the clocks say.
+    grants = tuple(grant for grant in state.grants if not _covers_whole(new, grant))
+    return replace(state, withdrawals=withdrawals, grants=grants)
+
+
+def _with_withdrawal(
+    withdrawals: tuple[Withdrawal, ...], new: Withdrawal
+) -> tuple[Withdrawal, ...]:
+    kept: dict[tuple[str | None, ...], Withdrawal] = {}
+    for each in (*withdrawals, new):
+        _keep_later(kept, each)
+    if len(kept) > MOST_WITHDRAWALS:
+        everything = [replace(w, sender_id=None, campaign_id=None) for w in kept.values()]
+        kept = {}
+        for each in everything:
+            _keep_later(kept, each)
+    if len(kept) > MOST_WITHDRAWALS:
+        everything = [replace(w, purpose=None) for w in kept.values()]
+        kept = {}
+        for each in everything:
+            _keep_later(kept, each)
+    return tuple(kept.values())
+
+
+def _keep_later(kept: dict[tuple[str | None, ...], Withdrawal], new: Withdrawal) -> None:
+    covers = (new.purpose, new.sender_id, new.campaign_id)
+    old = kept.get(covers)
+    if old is None:
+        kept[covers] = new
+    else:
+        later = new if new.offset >= old.offset else old
+        kept[covers] = replace(later, at=max(old.at, new.at))
+
+
+def _with_place(state: SubjectState, event: ConsentEvent) -> SubjectState:
+    if event.time_zone is None and event.region is None:
+        return state
+    return replace(
+        state,
+        time_zone=event.time_zone or state.time_zone,
+        region=event.region or state.region,
+    )
+
+
+def _register(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Folded:
+    since = min(event.occurred_at, at)
+    if _too_late(state, since):
+        return Folded(state, Refusal.LATE)
+    membership = Membership(since=since, offset=offset, event_id=event.event_id)
+    if state.membership is not None and state.membership.since > since:
+        membership = state.membership
+    return Folded(_with_place(replace(state, membership=membership), event))
+
+
+def _unregister(state: SubjectState, at: int) -> SubjectState:
+    """
+    End the membership and the consents given with it.
+
+    Given with it are those that count from its beginning on, less the clock tolerance (a form that
+    asks for consent and then registers dates the consent first). Where no membership is known, all.
+    """
+    began = state.membership.since - CLOCK_AHEAD_MS if state.membership else None
+    grants = tuple(g for g in state.grants if began is not None and g.counts_from < began)
+    return replace(
+        state,
+        membership=None,
+        unregistered_at=max(at, state.unregistered_at or 0),
+        grants=grants,
+    )
+
+
+def _originate(state: SubjectState, event: ConsentEvent, at: int) -> Folded:
+    since = min(event.occurred_at, at)
+    if event.origin is None:
+        return Folded(state, Refusal.NO_ORIGIN)
+    if (state.erased_at is not None and since <= state.erased_at) or (
+        state.reassigned_at is not None and since < state.reassigned_at
+    ):
+        return Folded(state, Refusal.LATE)
+    if state.origin_at is not None and state.origin_at > since:
+        return Folded(_with_place(state, event))
+    return Folded(_with_place(replace(state, origin=event.origin, origin_at=since), event))
+
+
+def _reassign(state: SubjectState, event: ConsentEvent, at: int) -> SubjectState:
+    """
+    End everything that counts from before the number went to somebody else.
+
+    Withdrawals stay: whose STOP it was cannot be told, and doubt never allows.
+    """
+    since = max(event.effective_at if event.effective_at is not None else at, 0)
+    reassigned_at = max(since, state.reassigned_at or 0)
+    member = state.membership
+    origin_stays = state.origin_at is not None and state.origin_at >= reassigned_at
+    return replace(
+        state,
+        reassigned_at=reassigned_at,
+        membership=member if member is not None and member.since >= reassigned_at else None,
+        origin=state.origin if origin_stays else None,
+        origin_at=state.origin_at if origin_stays else None,
+        time_zone=None,
+        region=None,
+    )
+
+
+def _erase(state: SubjectState, at: int) -> SubjectState:
+    """Keep the hash, the suppression and the time of erasure; forget the rest."""
+    erased_at = max(at, state.erased_at or 0)
+    ahead = state.reassigned_at is not None and state.reassigned_at > erased_at
+    return SubjectState(
+        subject_id=state.subject_id,
+        placed=state.placed,
+        withdrawals=state.withdrawals,
+        reassigned_at=state.reassigned_at if ahead else None,
+        erased_at=erased_at,
+        undecodable=state.undecodable,
+        applied=state.applied,
+    )
+
+
+def fold_contact(
+    state: SubjectState, entry: ContactEntry, *, appended_at: int, kept_days: int
+) -> SubjectState:
+    """
+    Apply one address-book entry, appended at ``appended_at`` (monotone).
+
+    Its trace is kept until ``expires_at``, else ``kept_days`` after the upload. Idempotent; an
+    entry of an upload that was taken back adds nothing, whichever of the two comes first.
+    """
+    until = entry.expires_at
+    if until is None:
+        until = min(entry.uploaded_at, appended_at) + kept_days * DAY_MS
+    uploads = tuple(trace for trace in state.uploads if trace.expires_at > appended_at)
+    taken = tuple(each for each in state.uploads_taken if each.until > appended_at)
+    match entry.kind:
+        case ContactKind.WITHDRAWN:
+            uploads = tuple(trace for trace in uploads if trace.upload_id != entry.upload_id)
+            # Until the entries themselves are gone from their topic, one may come again.
+            until = max(until, appended_at + kept_days * DAY_MS)
+            rest = tuple(each for each in taken if each.upload_id != entry.upload_id)
+            taken = (*rest, UploadTaken(entry.upload_id, until))[-MOST_UPLOADS:]
+        case ContactKind.ADDED:
+            stale = (
+                until <= appended_at
+                or any(each.upload_id == entry.upload_id for each in taken)
+                or (state.erased_at is not None and entry.uploaded_at <= state.erased_at)
+            )
+            if not stale:
+                trace = UploadTrace(
+                    upload_id=entry.upload_id,
+                    uploader_id=entry.uploader_id,
+                    mandatory=entry.mandatory,
+                    undisclosed=entry.undisclosed,
+                    uploaded_at=entry.uploaded_at,
+                    expires_at=until,
+                )
+                uploads = _with_upload(uploads, trace)
+    if uploads == state.uploads and taken == state.uploads_taken:
+        return state
+    return replace(state, uploads=uploads, uploads_taken=taken)
+
+
+_MERGED = ""
+
+
+def _with_upload(uploads: tuple[UploadTrace, ...], new: UploadTrace) -> tuple[UploadTrace, ...]:
+    kept = {trace.upload_id: trace for trace in uploads}
+    kept[new.upload_id] = _merged(kept[new.upload_id], new) if new.upload_id in kept else new
+    while len(kept) > MOST_UPLOADS:
+        first = min(
+            (trace for trace in kept.values() if trace.upload_id != _MERGED),
+            key=lambda trace: (trace.expires_at, trace.upload_id),
+        )
+        del kept[first.upload_id]
+        merged = replace(first, upload_id=_MERGED, uploader_id=b"")
+        kept[_MERGED] = _merged(kept[_MERGED], merged) if _MERGED in kept else merged
+    return tuple(kept.values())
+
+
+def _merged(one: UploadTrace, other: UploadTrace) -> UploadTrace:
+    """Join two traces into one that taints for as much and as long as either did."""
+    return replace(
+        one,
+        mandatory=one.mandatory or other.mandatory,
+        undisclosed=one.undisclosed or other.undisclosed,
+        uploaded_at=max(one.uploaded_at, other.uploaded_at),
+        expires_at=max(one.expires_at, other.expires_at),
+    )
+
+
+def mark_undecodable(state: SubjectState, *, offset: int) -> SubjectState:
+    """Hold the subject: the consent event at ``offset`` is theirs and could not be read."""
+    if offset in state.undecodable:
+        return state
+    return replace(state, undecodable=(*state.undecodable, offset))
+
+
+def resolve_undecodable(state: SubjectState, *, offset: int) -> SubjectState:
+    """Take the hold back that :func:`mark_undecodable` put for ``offset``."""
+    rest = tuple(each for each in state.undecodable if each != offset)
+    return state if rest == state.undecodable else replace(state, undecodable=rest)

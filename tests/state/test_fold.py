@@ -1,0 +1,289 @@
+"""What the fold means, rule by rule."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from streams.policy.consent import consent_for
+from streams.policy.vocabulary import Consent
+from streams.records.decisions import Refusal
+from streams.records.events import (
+    Basis,
+    ConsentEvent,
+    ConsentKind,
+    ContactKind,
+    Origin,
+    Scope,
+    Source,
+)
+from streams.records.subject import SubjectState
+from streams.state.fold import (
+    APPLIED_REMEMBERED,
+    CLOCK_AHEAD_MS,
+    DAY_MS,
+    MOST_UPLOADS,
+    MOST_WITHDRAWALS,
+    Folded,
+    fold_consent,
+    fold_contact,
+    mark_undecodable,
+    resolve_undecodable,
+)
+from streams.testing.records import (
+    A_DAY_MS,
+    A_SUBJECT_ID,
+    NOON,
+    a_consent_event,
+    a_contact_entry,
+    a_withdrawal,
+)
+
+EMPTY = SubjectState(A_SUBJECT_ID)
+MINUTE = 60_000
+
+
+def grant(event_id: str = "grant", **changes: object) -> ConsentEvent:
+    fields = {"event_id": event_id, "purpose": "marketing", "source": Source.SELF_SERVICE}
+    return a_consent_event(**{**fields, **changes})
+
+
+def stop(event_id: str = "stop", **changes: object) -> ConsentEvent:
+    return a_withdrawal(**{"event_id": event_id, "purpose": "marketing", **changes})
+
+
+def event(kind: ConsentKind, event_id: str = "", **changes: object) -> ConsentEvent:
+    fields = {"kind": kind, "event_id": event_id or kind.value, "purpose": None}
+    return a_consent_event(**{**fields, **changes})
+
+
+def folded(*appended: tuple[ConsentEvent, int], start: SubjectState = EMPTY) -> Folded:
+    """Fold events, each with its append time; the offset is the place in the list."""
+    outcome = Folded(start)
+    for offset, (each, at) in enumerate(appended):
+        outcome = fold_consent(outcome.state, each, offset=offset, appended_at=at, placed=True)
+    return outcome
+
+
+def consent(
+    state: SubjectState, now: int = NOON + A_DAY_MS, sender: str = "SHOP", campaign: str = "spring"
+) -> Consent:
+    return consent_for(state, "marketing", sender, campaign, now).status
+
+
+def test_a_grant_is_consent() -> None:
+    outcome = folded((grant(occurred_at=NOON), NOON))
+    assert outcome.refusal is None
+    assert consent(outcome.state) is Consent.GRANTED
+
+
+def test_a_withdrawal_ends_every_earlier_grant_whatever_the_clocks_say() -> None:
+    ahead = NOON + CLOCK_AHEAD_MS
+    outcome = folded((grant(occurred_at=ahead), NOON), (stop(occurred_at=0), NOON + 1))
+    assert consent(outcome.state) is Consent.WITHDRAWN
+
+
+def test_a_late_grant_does_not_undo_a_withdrawal() -> None:
+    outcome = folded(
+        (stop(occurred_at=NOON), NOON),
+        (grant(occurred_at=NOON - MINUTE), NOON + MINUTE),
+    )
+    assert outcome.refusal is Refusal.LATE
+    assert consent(outcome.state) is Consent.WITHDRAWN
+
+
+def test_a_tie_goes_to_the_withdrawal() -> None:
+    outcome = folded((stop(), NOON), (grant(occurred_at=NOON), NOON))
+    assert outcome.refusal is Refusal.LATE
+    assert consent(outcome.state) is Consent.WITHDRAWN
+
+
+def test_a_fresh_grant_by_the_person_undoes_a_withdrawal() -> None:
+    outcome = folded((stop(), NOON), (grant(occurred_at=NOON + 1), NOON + 2))
+    assert outcome.refusal is None
+    assert consent(outcome.state) is Consent.GRANTED
+
+
+@pytest.mark.parametrize("source", [Source.BULK_IMPORT, Source.OPERATOR, Source.CARRIER])
+def test_nobody_else_undoes_a_withdrawal(source: Source) -> None:
+    outcome = folded((stop(), NOON), (grant(occurred_at=NOON + 1, source=source), NOON + 2))
+    assert outcome.refusal is Refusal.WEAK_SOURCE
+    assert consent(outcome.state) is Consent.WITHDRAWN
+
+
+def test_a_grant_from_a_clock_far_ahead_is_refused_and_stays_so() -> None:
+    early = grant(occurred_at=NOON + CLOCK_AHEAD_MS + 1)
+    first = folded((early, NOON))
+    assert first.refusal is Refusal.CLOCK_AHEAD
+    again = folded((early, NOON + CLOCK_AHEAD_MS), start=first.state)
+    assert again.refusal is Refusal.DUPLICATE
+    assert consent(again.state) is Consent.NONE
+
+
+def test_a_redelivered_withdrawal_does_not_end_a_later_grant() -> None:
+    outcome = folded((stop(), NOON), (grant(occurred_at=NOON + 1), NOON + 2), (stop(), NOON + 3))
+    assert outcome.refusal is Refusal.DUPLICATE
+    assert consent(outcome.state) is Consent.GRANTED
+
+
+def test_another_event_under_the_same_id_counts() -> None:
+    outcome = folded((grant("1", occurred_at=NOON), NOON), (stop("1", occurred_at=NOON), NOON + 1))
+    assert outcome.refusal is None
+    assert consent(outcome.state) is Consent.WITHDRAWN
+
+
+def test_a_grant_without_a_purpose_is_refused() -> None:
+    assert folded((grant(purpose=None), NOON)).refusal is Refusal.NO_PURPOSE
+
+
+def test_a_withdrawal_from_one_sender_leaves_the_others() -> None:
+    narrow = stop(scope=Scope(sender_id="SHOP"))
+    state = folded((grant(occurred_at=NOON), NOON), (narrow, NOON + 1)).state
+    assert consent(state, sender="SHOP") is Consent.WITHDRAWN
+    assert consent(state, sender="OTHER") is Consent.GRANTED
+
+
+def test_a_withdrawal_without_purpose_covers_everything() -> None:
+    state = folded((grant(occurred_at=NOON), NOON), (stop(purpose=None), NOON + 1)).state
+    assert consent(state) is Consent.WITHDRAWN
+
+
+def test_a_grant_ends_on_its_day() -> None:
+    state = folded((grant(occurred_at=NOON, expires_at=NOON + A_DAY_MS), NOON)).state
+    assert consent(state, now=NOON + A_DAY_MS - 1) is Consent.GRANTED
+    assert consent(state, now=NOON + A_DAY_MS) is Consent.EXPIRED
+
+
+def test_a_reassigned_number_carries_no_consent_of_its_former_holder() -> None:
+    reassigned = event(ConsentKind.NUMBER_REASSIGNED, effective_at=NOON + 10)
+    state = folded((grant(occurred_at=NOON), NOON), (reassigned, NOON + 20)).state
+    assert consent(state) is not Consent.GRANTED
+    late = folded((grant("late", occurred_at=NOON + 9), NOON + 30), start=state)
+    assert late.refusal is Refusal.LATE
+    new = folded((grant("new", occurred_at=NOON + 25), NOON + 30), start=state)
+    assert consent(new.state) is Consent.GRANTED
+
+
+def test_leaving_ends_membership_and_the_consents_given_with_it() -> None:
+    before = grant("before", occurred_at=NOON - A_DAY_MS, scope=Scope(sender_id="OTHER"))
+    joined = event(ConsentKind.REGISTERED, occurred_at=NOON)
+    during = grant("during", occurred_at=NOON - 1000, scope=Scope(sender_id="SHOP"))
+    left = event(ConsentKind.UNREGISTERED, occurred_at=NOON + MINUTE)
+    state = folded(
+        (before, NOON - A_DAY_MS), (joined, NOON), (during, NOON), (left, NOON + MINUTE)
+    ).state
+    assert state.membership is None
+    assert consent(state, sender="SHOP") is not Consent.GRANTED
+    assert consent(state, sender="OTHER") is Consent.GRANTED
+    late = folded(
+        (event(ConsentKind.REGISTERED, "late", occurred_at=NOON), NOON + 2 * MINUTE), start=state
+    )
+    assert late.refusal is Refusal.LATE
+
+
+def test_an_erasure_leaves_the_hash_the_suppression_and_its_time() -> None:
+    state = folded(
+        (grant(occurred_at=NOON, time_zone="Europe/Paris"), NOON),
+        (event(ConsentKind.NUMBER_ORIGIN, origin=Origin.CUSTOMER, occurred_at=NOON), NOON),
+        (stop(purpose=None), NOON + 1),
+        (event(ConsentKind.ERASURE_REQUESTED), NOON + 2),
+    ).state
+    kept = replace(
+        EMPTY, placed=True, withdrawals=state.withdrawals, erased_at=NOON + 2, applied=state.applied
+    )
+    assert state == kept
+    assert len(state.withdrawals) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "opens"),
+    [
+        (Source.SELF_SERVICE, True),
+        (Source.DOUBLE_OPT_IN, True),
+        (Source.INBOUND_SMS, False),
+        (Source.BULK_IMPORT, False),
+    ],
+)
+def test_only_the_person_opens_again_after_an_erasure(source: Source, opens: bool) -> None:
+    erased = event(ConsentKind.ERASURE_REQUESTED)
+    fresh = grant(occurred_at=NOON + 1, source=source)
+    outcome = folded((erased, NOON), (fresh, NOON + 2))
+    assert (outcome.refusal is None) is opens
+    assert (consent(outcome.state) is Consent.GRANTED) is opens
+
+
+def test_nothing_older_than_an_erasure_counts() -> None:
+    erased = event(ConsentKind.ERASURE_REQUESTED)
+    assert folded((erased, NOON), (grant(occurred_at=NOON), NOON + 2)).refusal is Refusal.LATE
+
+
+def test_an_event_under_another_numbers_key_restricts_that_number_and_allows_it_nothing() -> None:
+    def as_key(each: ConsentEvent) -> Folded:
+        return fold_consent(EMPTY, each, offset=0, appended_at=NOON, placed=True, for_key_only=True)
+
+    assert as_key(grant()).refusal is Refusal.KEY_MISMATCH
+    assert as_key(stop()).refusal is None
+    erasure = as_key(event(ConsentKind.ERASURE_REQUESTED))
+    assert erasure.refusal is Refusal.KEY_MISMATCH, "nothing is forgotten in doubt"
+
+
+def test_an_upload_taints_until_it_expires_or_is_taken_back() -> None:
+    entry = a_contact_entry(mandatory=True, uploaded_at=NOON, expires_at=None)
+    tainted = fold_contact(EMPTY, entry, appended_at=NOON, kept_days=30)
+    assert [trace.mandatory for trace in tainted.uploads] == [True]
+    assert tainted.uploads[0].expires_at == NOON + 30 * DAY_MS
+    back = replace(entry, kind=ContactKind.WITHDRAWN)
+    assert fold_contact(tainted, back, appended_at=NOON + 1, kept_days=30).uploads == ()
+
+
+def test_an_entry_that_comes_after_its_upload_was_taken_back_adds_nothing() -> None:
+    entry = a_contact_entry(uploaded_at=NOON)
+    back = replace(entry, kind=ContactKind.WITHDRAWN)
+    state = fold_contact(EMPTY, back, appended_at=NOON, kept_days=30)
+    assert fold_contact(state, entry, appended_at=NOON + 1, kept_days=30).uploads == ()
+
+
+def test_too_many_uploads_taint_as_much_and_as_long_as_all_of_them() -> None:
+    state = EMPTY
+    for number in range(MOST_UPLOADS + 5):
+        entry = a_contact_entry(
+            upload_id=f"u{number}", mandatory=number == 0, uploaded_at=NOON + number
+        )
+        state = fold_contact(state, entry, appended_at=NOON + number, kept_days=30)
+    assert len(state.uploads) == MOST_UPLOADS
+    assert any(trace.mandatory for trace in state.uploads)
+
+
+def test_too_many_withdrawals_are_widened_never_forgotten() -> None:
+    state = folded((grant(occurred_at=NOON), NOON)).state
+    for number in range(MOST_WITHDRAWALS + 1):
+        narrow = stop(f"s{number}", scope=Scope(campaign_id=f"c{number}"))
+        state = fold_consent(
+            state, narrow, offset=number + 1, appended_at=NOON + number, placed=True
+        ).state
+    assert len(state.withdrawals) <= MOST_WITHDRAWALS
+    assert consent(state, campaign="c0") is Consent.WITHDRAWN
+
+
+def test_the_memory_of_events_is_bounded() -> None:
+    state = EMPTY
+    for number in range(3 * APPLIED_REMEMBERED):
+        state = fold_consent(
+            state, stop(str(number)), offset=number, appended_at=NOON, placed=True
+        ).state
+    assert len(state.applied) == APPLIED_REMEMBERED
+
+
+def test_an_undecodable_event_holds_its_subject_until_it_is_resolved() -> None:
+    held = mark_undecodable(mark_undecodable(EMPTY, offset=7), offset=7)
+    assert held.undecodable == (7,)
+    assert resolve_undecodable(held, offset=8) == held
+    assert resolve_undecodable(held, offset=7).undecodable == ()
+
+
+def test_soft_opt_in_is_kept_apart_from_express_consent() -> None:
+    soft = grant("soft", basis=Basis.SOFT_OPT_IN, occurred_at=NOON)
+    express = grant("express", basis=Basis.EXPRESS, occurred_at=NOON)
+    state = folded((soft, NOON), (express, NOON)).state
+    assert {g.basis for g in state.grants} == {Basis.SOFT_OPT_IN, Basis.EXPRESS}
