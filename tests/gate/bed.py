@@ -69,6 +69,7 @@ class Bed:
         self.admin = AdminClient(admin_config(self.settings))
         apply(self.settings, self.admin)
         self.producer = Producer(producer_config(self.settings))
+        self._running: list[RunningGate] = []
 
     # ------------------------------------------------------------------------------------- writing
 
@@ -156,6 +157,9 @@ class Bed:
 
         def enough() -> bool:
             found[:] = self.decisions()
+            for running in self._running:
+                if running.error is not None:
+                    raise running.error
             return len(found) >= count
 
         wait_for(enough, seconds, f"for {count} decisions")
@@ -171,12 +175,14 @@ class Bed:
         health = Health(telemetry)
         with assembled(settings, telemetry, health) as gate:
             running = RunningGate(gate, telemetry, health)
+            self._running.append(running)
             running.thread.start()
             try:
                 yield running
             finally:
                 gate.stop()
                 running.thread.join(30)
+                self._running.remove(running)
                 assert not running.thread.is_alive(), "the gate did not stop"
         if running.error is not None:
             raise running.error

@@ -1,0 +1,92 @@
+"""
+A gate in a process of its own that can be made to die at a step.
+
+``python -m tests.crash.gate_process SETTINGS.json [STEP NTH]``: kills itself with SIGKILL at the
+NTH transaction that carries requests, at STEP. What it says of itself goes to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from streams.config import Settings
+from streams.gate.assembly import assembled
+from streams.gate.transaction import Transactor
+from streams.state.subjects import Subjects
+from streams.telemetry.health import Health
+from streams.telemetry.http import TelemetryServer
+from streams.telemetry.logs import configure_logging
+from streams.telemetry.telemetry import Telemetry
+
+STEPS = ("after begin", "after produce", "after offsets", "during commit", "before the store")
+"""Where it can die. *During commit*: a moment after the commit was asked for, whatever it does."""
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def die_at(step: str, nth: int) -> None:
+    """Wrap the transaction's steps. Nothing in the product knows of this."""
+    seen = 0
+    run, committed = Transactor.run, Subjects.committed
+
+    def counting(self: Transactor, outputs: Any, *rest: Any, **options: Any) -> None:
+        nonlocal seen
+        outputs = list(outputs)
+        if any("decisions" in output.topic for output in outputs):
+            seen += 1
+        before: Callable[[str], None] = options.pop("before")
+
+        def dying(name: str) -> None:
+            before(name)
+            if seen >= nth and name == {
+                "after begin": "produce",
+                "after produce": "offsets",
+                "after offsets": "commit",
+            }.get(step):
+                self._producer.flush(5)  # what was produced is on the broker, uncommitted
+                die()
+            if seen >= nth and step == "during commit" and name == "commit":
+                threading.Timer(0.001, die).start()
+
+        run(self, outputs, *rest, before=dying, **options)
+
+    def storing(self: Subjects, *rest: Any) -> None:
+        if seen >= nth and step == "before the store":
+            die()
+        committed(self, *rest)
+
+    Transactor.run = counting  # type: ignore[method-assign]
+    Subjects.committed = storing  # type: ignore[method-assign]
+
+
+def main() -> None:
+    values = json.loads(Path(sys.argv[1]).read_text())
+    for name in ("state_dir", "secrets_dir"):
+        values[name] = Path(values[name])
+    settings = Settings.model_validate(values)
+    if len(sys.argv) > 2:
+        die_at(sys.argv[2], int(sys.argv[3]))
+    configure_logging(settings.log_level)
+    telemetry = Telemetry()
+    health = Health(telemetry)
+    server = TelemetryServer(telemetry, health, settings.http_host, settings.http_port)
+    print(f"url={server.url}", flush=True)
+    with assembled(settings, telemetry, health) as gate:
+        signal.signal(signal.SIGTERM, lambda *_: gate.stop())
+        gate.run()
+    server.stop()
+    print(f"stopped {time.time()}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
