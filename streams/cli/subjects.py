@@ -1,0 +1,229 @@
+"""
+``consent-gate subjects list|resolve``: people who are held because an event could not be read.
+
+A consent event that cannot be read may have been a STOP, so that its subject is held
+(STATE_UNDECODABLE) until a person has looked at it. What is written here is a record in
+``consent.events`` with the subject's key, no value, and two headers: which offset is resolved, and
+a signed statement that this tool said so. The gate takes the hold back when it folds it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from rich.console import Console
+from rich.table import Table
+
+from streams.audit.topic_log import TopicLog
+from streams.cli.context import settings_of
+from streams.codec.codec import Codecs, open_codecs
+from streams.config import Settings
+from streams.errors import Stop, Undecodable
+from streams.gate.dead_letters import headers_of
+from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, _signed_of
+from streams.gate.transaction import Headers
+from streams.kafka.clients import opened, producer_config
+from streams.kafka.error_mapping import meaning_of
+from streams.kafka.placement import partition_of
+from streams.records.e164 import is_e164
+from streams.records.subject import POSITION_KEY
+from streams.sealing.keyring import KeyRing, open_keyring
+from streams.sealing.signatures import Statement
+from streams.topology import CONSENT_EVENTS, SUBJECTS_STATE
+
+subjects_app = typer.Typer(
+    no_args_is_help=True, help="See and resolve people whose consent events could not be read."
+)
+
+_EVENT = re.compile(r"(\d{1,5})-(\d{1,18})", re.ASCII)
+_ACKNOWLEDGED_WITHIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldSubject:
+    """A subject that is held, and the events of ``consent.events`` that hold it."""
+
+    subject_id: bytes
+    partition: int
+    offsets: tuple[int, ...]
+
+
+@subjects_app.command("list")
+def list_held(
+    ctx: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")] = False,
+) -> None:
+    """Print who is held, by subject id, and which events hold them. No number is ever printed."""
+    settings = settings_of(ctx).settings
+    with TopicLog(settings) as log:
+        held = held_subjects(log, _codecs(settings))
+    if as_json:
+        rows = [
+            {
+                "subject_id": each.subject_id.hex(),
+                "events": [f"{each.partition}-{offset}" for offset in each.offsets],
+            }
+            for each in held
+        ]
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not held:
+        typer.echo("Nobody is held.")
+        return
+    table = Table("subject id", "events (partition-offset)", box=None, pad_edge=False)
+    for each in held:
+        events = " ".join(f"{each.partition}-{offset}" for offset in each.offsets)
+        table.add_row(each.subject_id.hex(), events)
+    Console(markup=False, highlight=False).print(table)
+    typer.echo("\nLook at the events in dead-letters; then `consent-gate subjects resolve EVENT`.")
+
+
+@subjects_app.command()
+def resolve(
+    ctx: typer.Context,
+    event: Annotated[
+        str, typer.Argument(help="The event, as `subjects list` names it: partition-offset.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
+) -> None:
+    """
+    Let a subject go on whose consent event could not be read.
+
+    An event that this version can read is sent again first, so that nothing in it is lost. Where
+    the event is gone already the number is asked for. The gate takes the hold back within a moment.
+    """
+    settings = settings_of(ctx).settings
+    named = _EVENT.fullmatch(event)
+    if named is None:
+        raise typer.BadParameter("an event is named by its partition and offset, such as 2-4711")
+    partition, offset = int(named[1]), int(named[2])
+    keyring = open_keyring(settings.secrets_dir)
+    with TopicLog(settings) as log:
+        partitions = log.partitions(CONSENT_EVENTS)
+        if partition >= partitions:
+            raise Stop(f"{settings.names.of(CONSENT_EVENTS)} has {partitions} partitions.")
+        record = _record_at(log, partition, offset)
+    key = _asked_for() if record is None else record.key()
+    if key is None or not is_e164(key.decode(errors="replace")):
+        raise Stop(f"The event {event} has no number as its key: it holds nobody.")
+    if partition_of(key, partitions) != partition:
+        raise Stop(f"The number does not belong to partition {partition}: {event} holds nobody.")
+    again = record is not None and _is_readable(_codecs(settings), record)
+    if not yes:
+        typer.confirm(_consequence(event, readable=again), abort=True, err=True)
+    producer = opened(Producer, producer_config(settings))
+    name = settings.names.of(CONSENT_EVENTS)
+    if again and record is not None:
+        # Acknowledged before the hold ends: in between the person is held, not forgotten.
+        headers = [h for h in headers_of(record) if h[0] not in _OWN_HEADERS]
+        _send(producer, name, partition, key, record.value(), headers)
+    _send(producer, name, partition, key, None, resolution(keyring, key, offset))
+    typer.echo(f"Resolved {event}.")
+
+
+def held_subjects(log: TopicLog, codecs: Codecs) -> list[HeldSubject]:
+    """
+    Read ``subjects.state`` and return who is held, by partition.
+
+    Reads every subject's state: a minute for some millions. Raises as :class:`TopicLog` does, and
+    :class:`Undecodable` for a state that another version wrote.
+    """
+    held: list[HeldSubject] = []
+    for partition in range(log.partitions(SUBJECTS_STATE)):
+        newest: dict[bytes, HeldSubject] = {}
+        extent = log.extent(SUBJECTS_STATE, partition)
+        for message in log.read(SUBJECTS_STATE, partition, extent.start, extent.end):
+            key, value = message.key(), message.value()
+            if key is None or key == POSITION_KEY:
+                continue
+            newest.pop(key, None)
+            if value is not None:
+                state = codecs.subject_states.decode(value)
+                if state.undecodable:
+                    newest[key] = HeldSubject(state.subject_id, partition, state.undecodable)
+        held += newest.values()
+    return held
+
+
+def resolution(keyring: KeyRing, key: bytes, offset: int) -> Headers:
+    """Return the headers that tell the gate to take back the hold that the event put on ``key``."""
+    said = str(offset).encode()
+    now_ms = time.time_ns() // 1_000_000
+    statement = keyring.signer.sign_header(Statement.RESOLVED, _signed_of(key, said), now_ms)
+    return [(RESOLVES_HEADER, said), (RESOLVED_HEADER, statement)]
+
+
+_OWN_HEADERS = frozenset({RESOLVES_HEADER, RESOLVED_HEADER})
+
+
+def _codecs(settings: Settings) -> Codecs:
+    return open_codecs(settings.schema_registry_url, topic_names=settings.names)
+
+
+def _record_at(log: TopicLog, partition: int, offset: int) -> Message | None:
+    """Return the event at this offset, or None if its retention has passed."""
+    extent = log.extent(CONSENT_EVENTS, partition)
+    if offset >= extent.end:
+        raise Stop(f"Partition {partition} has no offset {offset} yet.")
+    if offset < extent.start:
+        return None
+    return log.first_from(CONSENT_EVENTS, partition, offset, offset + 1)
+
+
+def _is_readable(codecs: Codecs, record: Message) -> bool:
+    """Whether this version would fold the event: a schema may have been added since."""
+    try:
+        event = codecs.consent_events.decode(record.value())
+    except Undecodable:
+        return False
+    return is_e164(event.subject) is not None
+
+
+def _asked_for() -> bytes:
+    """Ask for a number: an argument would stay in the shell's history and in the process list."""
+    typer.echo("The event is gone: whose was it?", err=True)
+    return (
+        str(typer.prompt("Number (E.164, not shown)", hide_input=True, err=True)).strip().encode()
+    )
+
+
+def _consequence(event: str, *, readable: bool) -> str:
+    if readable:
+        return f"The event {event} can be read now. Send it again and let its subject go on?"
+    return (
+        f"The event {event} cannot be read. If it was a STOP, it will not count unless it was sent "
+        "again. Let its subject go on?"
+    )
+
+
+def _send(
+    producer: Producer,
+    topic: str,
+    partition: int,
+    key: bytes,
+    value: bytes | None,
+    headers: Headers,
+) -> None:
+    """Send one record and wait until every replica in sync has it."""
+    failures: list[KafkaError] = []
+
+    def note(error: KafkaError | None, _message: Message) -> None:
+        if error is not None:
+            failures.append(error)
+
+    doing = f"writing to {topic} partition {partition}"
+    try:
+        producer.produce(topic, value, key, partition=partition, headers=headers, on_delivery=note)
+        left = producer.flush(_ACKNOWLEDGED_WITHIN_SECONDS)
+    except KafkaException as error:
+        raise meaning_of(error, doing) from error
+    if failures:
+        raise meaning_of(failures[0], doing)
+    if left:
+        raise meaning_of(KafkaError(KafkaError._TIMED_OUT), doing)
