@@ -1,0 +1,224 @@
+"""
+From a request and what is known to a tuple of facts: the only thing that rules can see.
+
+What each fact is read from, and by which source, stands in ``readings.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import NamedTuple
+
+from streams.policy.consent import consent_for
+from streams.policy.readings import Campaigns as Campaigns
+from streams.policy.readings import NameConsents as NameConsents
+from streams.policy.readings import (
+    campaign,
+    claims,
+    erasure,
+    freedom,
+    initiator,
+    marks,
+    member,
+    named,
+    number,
+    occasion,
+    readability,
+    reassignment,
+    suppression,
+    taint,
+    upload,
+    validity,
+    voice,
+    withdrawal,
+)
+from streams.policy.vocabulary import (
+    Basis,
+    Campaign,
+    Claims,
+    Consent,
+    Erasure,
+    FactValue,
+    Freedom,
+    Initiator,
+    Marks,
+    Member,
+    Names,
+    Number,
+    Occasion,
+    Reassignment,
+    State,
+    Suppression,
+    Taint,
+    Upload,
+    Validity,
+    Voice,
+    Withdrawal,
+)
+from streams.records.requests import SmsRequested
+from streams.records.subject import SubjectState
+
+
+class Facts(NamedTuple):
+    """
+    All that rules can see of one message: hashable, and the key of the policy's memo.
+
+    ``purpose`` is the request's own string; whether the policy declares it is the policy's to say.
+    No field can hold a number, a name or a text.
+    """
+
+    purpose: str
+    state: State
+    consent: Consent
+    basis: Basis
+    freedom: Freedom
+    withdrawal: Withdrawal
+    suppression: Suppression
+    erasure: Erasure
+    reassignment: Reassignment
+    member: Member
+    number: Number
+    upload: Upload
+    taint: Taint
+    initiator: Initiator
+    voice: Voice
+    names: Names
+    claims: Claims
+    occasion: Occasion
+    marks: Marks
+    validity: Validity
+    campaign: Campaign
+
+    def as_map(self) -> dict[str, str]:
+        """Give the facts as a decision records them: name to value."""
+        recorded = dict(zip(_READ_FACTS, map(_value, self[1:]), strict=True))
+        recorded["purpose"] = self.purpose
+        return recorded
+
+    @classmethod
+    def from_map(cls, recorded: Mapping[str, str]) -> Facts | None:
+        """Read facts back from a decision; null where it was made with another vocabulary."""
+        if recorded.keys() != set(cls._fields):
+            return None
+        values: list[str | FactValue] = [recorded["purpose"]]
+        for name, kind in VOCABULARY.items():
+            if recorded[name] not in kind.__members__:
+                return None
+            values.append(kind[recorded[name]])
+        return cls._make(values)
+
+
+VOCABULARY: dict[str, type[FactValue]] = {
+    "state": State,
+    "consent": Consent,
+    "basis": Basis,
+    "freedom": Freedom,
+    "withdrawal": Withdrawal,
+    "suppression": Suppression,
+    "erasure": Erasure,
+    "reassignment": Reassignment,
+    "member": Member,
+    "number": Number,
+    "upload": Upload,
+    "taint": Taint,
+    "initiator": Initiator,
+    "voice": Voice,
+    "names": Names,
+    "claims": Claims,
+    "occasion": Occasion,
+    "marks": Marks,
+    "validity": Validity,
+    "campaign": Campaign,
+}
+"""Every fact but ``purpose`` with its type, in the order of :class:`Facts`."""
+
+_READ_FACTS = tuple(VOCABULARY)
+_value = attrgetter("_value_")
+
+
+class Assessment(NamedTuple):
+    """
+    The facts of one message, and when they were read.
+
+    ``consent_event_id`` names the grant that carries the message, or the withdrawal or the expired
+    grant that does not; null where nothing was said. ``assessed_at`` decides which dated rules
+    are in force.
+    """
+
+    facts: Facts
+    consent_event_id: str | None
+    assessed_at: int
+
+
+def assess(
+    request: SmsRequested,
+    state: SubjectState | None,
+    names: NameConsents,
+    campaigns: Campaigns,
+    now_ms: int,
+) -> Assessment:
+    """
+    Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
+
+    Pure, and total for any records.
+    """
+    purpose = request.purpose
+    view = consent_for(state, purpose, request.sender_id, request.campaign_id, now_ms)
+    member_fact = member(state)
+    number_fact = number(state, now_ms)
+    upload_fact = upload(state, now_ms)
+    return Assessment(
+        Facts(
+            purpose,
+            readability(state),
+            view.status,
+            view.basis,
+            freedom(view),
+            withdrawal(view),
+            suppression(view),
+            erasure(view),
+            reassignment(view, state),
+            member_fact,
+            number_fact,
+            upload_fact,
+            taint(purpose, view, member_fact, number_fact, upload_fact),
+            initiator(request),
+            voice(request),
+            named(request, names, now_ms),
+            claims(request),
+            occasion(request),
+            marks(request),
+            validity(request, now_ms),
+            campaign(request, campaigns),
+        ),
+        view.event_id,
+        now_ms,
+    )
+
+
+def nothing_known(purpose: str) -> Facts:
+    """Give the facts of a message of which nothing is known: no policy may allow it."""
+    return Facts(
+        purpose,
+        State.READABLE,
+        Consent.NONE,
+        Basis.NONE,
+        Freedom.NONE,
+        Withdrawal.NONE,
+        Suppression.NONE,
+        Erasure.NONE,
+        Reassignment.NONE,
+        Member.NO,
+        Number.UNKNOWN,
+        Upload.NOT_UPLOADED,
+        Taint.NONE,
+        Initiator.PLATFORM,
+        Voice.PLATFORM,
+        Names.NONE,
+        Claims.NONE,
+        Occasion.NONE,
+        Marks.NONE,
+        Validity.LIVE,
+        Campaign.NONE,
+    )

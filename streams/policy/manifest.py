@@ -1,0 +1,93 @@
+"""``policy.yaml``: what a policy is called, the purposes it knows, the files its rules stand in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import yaml
+
+from streams.policy.documents import Document
+from streams.policy.mistakes import Mistakes, nearest
+
+MANIFEST = "policy.yaml"
+"""The file that names a policy's other files."""
+
+_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,47}")
+_RULE_FILE = re.compile(r"[a-z0-9][a-z0-9_-]*\.yaml")
+
+
+class Manifest:
+    """
+    What ``policy.yaml`` says.
+
+    ``edition`` is for people. ``rule_files`` are the files to read, in order, each of which exists;
+    what is wrong, such as a file that is missing or not listed, is in the mistakes.
+    """
+
+    def __init__(self, document: Document, files: Mapping[str, str], mistakes: Mistakes) -> None:
+        """Read ``document``, the manifest among ``files``."""
+        self.name = self.edition = ""
+        self.purposes: list[str] = []
+        self.rule_files: list[str] = []
+        entries = (
+            document.mapping(document.root, MANIFEST, ("name", "edition", "purposes", "rules"), ())
+            if document.root is not None
+            else {}
+        )
+        if "name" in entries:
+            name = document.text(entries["name"], "name")
+            self.name = name.value if name else ""
+        if "edition" in entries:
+            edition = document.text(entries["edition"], "edition")
+            self.edition = edition.value if edition else ""
+        if "purposes" in entries:
+            self._read_purposes(document, entries["purposes"])
+        if "rules" in entries:
+            for node in document.items(entries["rules"], "rules"):
+                self._read_rule_file(document, node, files)
+            for unlisted in sorted(files.keys() - {MANIFEST, *self.rule_files}):
+                mistakes.add(
+                    unlisted,
+                    1,
+                    1,
+                    f"{MANIFEST} does not list the file",
+                    "list it under rules, or take it out of the folder",
+                )
+
+    def _read_purposes(self, document: Document, purposes: yaml.Node) -> None:
+        if isinstance(purposes, yaml.MappingNode) and not purposes.value:
+            document.wrong(purposes, "no purpose is declared", "add `invite: what it is for`")
+        for purpose, node in document.mapping(purposes, "purposes").items():
+            document.text(node, f"the purpose {purpose}")
+            if _PURPOSE.fullmatch(purpose):
+                self.purposes.append(purpose)
+            else:
+                document.wrong(
+                    node,
+                    f"{purpose!r} cannot be a purpose",
+                    "write lower-case letters, digits and underscores, as requests do",
+                )
+
+    def _read_rule_file(
+        self, document: Document, node: yaml.Node, files: Mapping[str, str]
+    ) -> None:
+        text = document.text(node, "a rule file's name")
+        if text is None:
+            return
+        name = text.value
+        if name == MANIFEST or not _RULE_FILE.fullmatch(name):
+            document.wrong(
+                text, f"{name!r} cannot be a rule file", "name a file of this folder: rules.yaml"
+            )
+        elif name in self.rule_files:
+            document.wrong(text, f"{name} is listed twice", "keep one of them")
+        elif name not in files:
+            others = files.keys() - {MANIFEST}
+            document.wrong(
+                text,
+                f"there is no file {name}",
+                nearest(name, others) if others else "add it, or take it off the list",
+            )
+        else:
+            self.rule_files.append(name)

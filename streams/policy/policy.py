@@ -1,0 +1,285 @@
+"""
+A policy: the rules of one version, and the verdict on any facts.
+
+Deny overrides: every rule that objects is recorded, a drop beats a quarantine, and without an
+objection some rule must allow, else NO_BASIS. Rules are in force by UTC day.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from streams.errors import PolicyInvalid
+from streams.policy.conditions import Language
+from streams.policy.documents import MAX_FILE_CHARACTERS, Document
+from streams.policy.facts import Assessment, Facts, nothing_known
+from streams.policy.manifest import MANIFEST, Manifest
+from streams.policy.mistakes import Mistakes
+from streams.policy.reasons import Reason, severest_first
+from streams.policy.rules import Rule, RuleReader, Then
+from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
+from streams.policy.vocabulary import State
+
+MAX_FILES = 64
+MAX_TOTAL_CHARACTERS = 512 * 1024
+"""A version is archived as one record of the topic ``policies``, whose brokers take 1 MB."""
+
+MAX_REMEMBERED = 50_000
+"""
+Verdicts remembered for a period in force: about 25 MB.
+
+Ordinary traffic makes a few hundred different fact tuples. At the limit the memo starts anew, so
+that no traffic can make it grow; a miss costs some tenths of a millisecond.
+"""
+
+DAY_MS = 86_400_000
+
+
+class Policy:
+    """
+    One version of the rules. Immutable but for the memo; used by one thread at a time.
+
+    ``version`` is the SHA-256, in hex, of the names and bytes of its files. ``files`` are their
+    texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        edition: str,
+        version: str,
+        files: dict[str, str],
+        purposes: frozenset[str],
+        rules: tuple[Rule, ...],
+        language: Language,
+    ) -> None:
+        """Put together what :func:`load_policy_files` has checked."""
+        self.name = name
+        self.edition = edition
+        self.version = version
+        self.files = files
+        self.purposes = purposes
+        self.rules = rules
+        self._language = language
+        self._by_basis = {rule.basis: rule for rule in rules if rule.basis is not None}
+        changes = {day for rule in rules for day in (rule.from_day, rule.until_day) if day}
+        self._changes = sorted(_first_ms(day) for day in changes)
+        self._periods = [
+            _Period(tuple(rule for rule in rules if _in_force(rule, start)))
+            for start in [None, *sorted(changes)]
+        ]
+
+    def decide(self, assessment: Assessment) -> Verdict:
+        """Give the verdict on what was assessed, by the rules in force at that time. Pure."""
+        return self.verdict(assessment.facts, assessment.assessed_at)
+
+    def verdict(self, facts: Facts, now_ms: int) -> Verdict:
+        """
+        Give the verdict on ``facts`` by the rules in force at ``now_ms``.
+
+        Before any rule: a state that could not be read and an undeclared purpose quarantine. An
+        error inside a rule quarantines as POLICY_ERROR, whatever other rules say: one that did not
+        answer may have been the one to drop.
+        """
+        changes = self._changes
+        period = self._periods[bisect_right(changes, now_ms) if changes else 0]
+        verdict = period.memo.get(facts)
+        if verdict is None:
+            before = self._before_rules(facts)
+            if before:
+                # Not remembered: an undeclared purpose is a string of the sender's choice.
+                return Quarantine(before)
+            verdict = self._judge(facts, period)
+            if len(period.memo) >= MAX_REMEMBERED:
+                period.memo.clear()
+            period.memo[facts] = verdict
+        return verdict
+
+    def objections(self, facts: Facts, now_ms: int) -> tuple[Rule, ...]:
+        """
+        List the rules in force at ``now_ms`` that object to ``facts``, severest reason first.
+
+        A rule that did not answer counts. None objects where the verdict came before any rule.
+        """
+        if self._before_rules(facts):
+            return ()
+        activation = self._language.activation(facts)
+        period = self._periods[bisect_right(self._changes, now_ms)]
+        objecting = [
+            rule for rule in period.objecting if rule.condition.holds(activation) is not False
+        ]
+        return tuple(sorted(objecting, key=_severity))
+
+    def rule_for_basis(self, basis: str) -> Rule | None:
+        """Find the rule that allows on this basis; null where this version has none."""
+        return self._by_basis.get(basis)
+
+    def _before_rules(self, facts: Facts) -> tuple[Reason, ...]:
+        reasons = set()
+        if facts.state is State.UNDECODABLE:
+            reasons.add(Reason.STATE_UNDECODABLE)
+        if facts.purpose not in self.purposes:
+            reasons.add(Reason.PURPOSE_UNKNOWN)
+        return severest_first(reasons)
+
+    def _judge(self, facts: Facts, period: _Period) -> Verdict:
+        activation = self._language.activation(facts)
+        reasons: set[Reason] = set()
+        drop = False
+        for rule in period.objecting:
+            holds = rule.condition.holds(activation)
+            if holds is None:
+                return Quarantine((Reason.POLICY_ERROR,))
+            if holds and rule.reason is not None:
+                reasons.add(rule.reason)
+                drop = drop or rule.then is Then.DROP
+        basis = None
+        for rule in period.allowing:
+            holds = rule.condition.holds(activation)
+            if holds is None:
+                return Quarantine((Reason.POLICY_ERROR,))
+            if holds and basis is None:
+                basis = rule.basis
+        if reasons:
+            return Drop(severest_first(reasons)) if drop else Quarantine(severest_first(reasons))
+        return Drop((Reason.NO_BASIS,)) if basis is None else Allow(basis)
+
+
+class _Period:
+    """Days on which the same rules are in force, and the verdicts given by them."""
+
+    __slots__ = ("allowing", "memo", "objecting")
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.objecting = tuple(rule for rule in rules if rule.then is not Then.ALLOW)
+        self.allowing = tuple(rule for rule in rules if rule.then is Then.ALLOW)
+        self.memo: dict[Facts, Verdict] = {}
+
+
+def load_policy(directory: Path) -> Policy:
+    """
+    Read and check the policy in ``directory``.
+
+    Reads the ``*.yaml`` files that lie in it, not in folders below. Raises :class:`PolicyInvalid`
+    with every mistake found, a line each: ``file:line:column: what; remedy``.
+    """
+    if not directory.is_dir():
+        raise PolicyInvalid(f"{directory}:1:1: there is no such directory; name a policy's folder")
+    mistakes = Mistakes(str(directory))
+    files = {}
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix == ".yml":
+            mistakes.add(path.name, 1, 1, "the file would be passed over", "rename it to .yaml")
+        if path.suffix == ".yaml":
+            try:
+                if path.stat().st_size > 4 * MAX_FILE_CHARACTERS:
+                    raise OverflowError
+                files[path.name] = path.read_bytes().decode("utf-8")
+            except OverflowError:
+                mistakes.add(path.name, 1, 1, "the file is too large", "split it")
+            except UnicodeDecodeError as error:
+                line = error.object.count(b"\n", 0, error.start) + 1
+                mistakes.add(path.name, line, 1, "this is not UTF-8", "save the file as UTF-8")
+            except OSError as error:
+                mistakes.add(path.name, 1, 1, f"cannot be read: {error.strerror}", "see to it")
+    return _checked(files, mistakes)
+
+
+def load_policy_files(files: Mapping[str, str], where: str) -> Policy:
+    """
+    Check a policy given as the texts of its files by name, as the archive keeps them.
+
+    ``where`` is what mistakes call its directory. The version is the one its directory had.
+    """
+    return _checked(dict(files), Mistakes(where))
+
+
+def version_of(files: Mapping[str, str]) -> str:
+    """Hash names and bytes, each with its length, in the order of names."""
+    digest = sha256()
+    for name in sorted(files):
+        for part in (name.encode(), files[name].encode()):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
+    if MANIFEST not in files:
+        mistakes.add(
+            MANIFEST, 1, 1, "the file is missing", "write it: name, edition, purposes and rules"
+        )
+        mistakes.raise_if_any()
+    if len(files) > MAX_FILES or sum(map(len, files.values())) > MAX_TOTAL_CHARACTERS:
+        mistakes.add(
+            MANIFEST,
+            1,
+            1,
+            "the policy is too large to archive",
+            f"keep to {MAX_FILES} files of {MAX_TOTAL_CHARACTERS} characters in all",
+        )
+        mistakes.raise_if_any()
+    manifest = Manifest(Document(MANIFEST, files[MANIFEST], mistakes), files, mistakes)
+    if not manifest.purposes:
+        # Every rule names a purpose: each would be one more mistake that is none.
+        mistakes.raise_if_any()
+    language = Language(manifest.purposes)
+    reader = RuleReader(language)
+    rules = [
+        rule
+        for name in manifest.rule_files
+        for rule in reader.read(Document(name, files[name], mistakes))
+    ]
+    mistakes.raise_if_any()
+    policy = Policy(
+        name=manifest.name,
+        edition=manifest.edition,
+        version=version_of(files),
+        files=files,
+        purposes=frozenset(manifest.purposes),
+        rules=tuple(rules),
+        language=language,
+    )
+    _refuse_to_allow_the_unknown(policy, mistakes)
+    mistakes.raise_if_any()
+    return policy
+
+
+def _refuse_to_allow_the_unknown(policy: Policy, mistakes: Mistakes) -> None:
+    """Try the policy on messages of which nothing is known: none may be allowed (I5)."""
+    for start in [0, *policy._changes]:
+        for purpose in sorted(policy.purposes):
+            verdict = policy.verdict(nothing_known(purpose), start)
+            rule = policy.rule_for_basis(verdict.basis) if isinstance(verdict, Allow) else None
+            if rule is not None:
+                mistakes.add(
+                    rule.file,
+                    rule.line,
+                    1,
+                    f"{rule.id} allows {purpose} to somebody of whom nothing is known",
+                    "require a consent, an occasion or a membership",
+                )
+
+
+def _first_ms(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
+
+
+def _in_force(rule: Rule, day: date | None) -> bool:
+    """Whether the rule is in force in the period that begins with ``day``; null: the first."""
+    if day is None:
+        return rule.from_day is None
+    return (rule.from_day is None or rule.from_day <= day) and (
+        rule.until_day is None or day < rule.until_day
+    )
+
+
+def _severity(rule: Rule) -> tuple[int, str]:
+    return (rule.reason.severity if rule.reason else 0, rule.id)

@@ -1,0 +1,219 @@
+"""One rule of a policy: what it says to people, what it asks of the facts, what follows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date
+from enum import Enum
+
+import yaml
+
+from streams.policy.conditions import Condition, Language
+from streams.policy.documents import Document, Text
+from streams.policy.mistakes import nearest
+from streams.policy.reasons import EMITTED_LATER, GIVEN_BY_THE_GATE, Reason
+from streams.records.decisions import Outcome
+
+
+class Then(Enum):
+    """What a rule does when its condition holds."""
+
+    DROP = "drop"
+    QUARANTINE = "quarantine"
+    ALLOW = "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """
+    One rule, checked.
+
+    An objection (drop, quarantine) has a ``reason``, an ``allow`` has a ``basis``, which no other
+    rule of the policy has. ``text`` and ``cites`` are for people. It is in force on UTC days from
+    ``from_day`` on and before ``until_day``; null: no such limit.
+    """
+
+    id: str
+    text: str
+    condition: Condition
+    then: Then
+    reason: Reason | None
+    basis: str | None
+    cites: tuple[str, ...]
+    from_day: date | None
+    until_day: date | None
+    file: str
+    line: int
+
+
+_REQUIRED = ("id", "text", "when", "then", "cites")
+_OPTIONAL = ("reason", "basis", "from", "until")
+_ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
+_CODE = "write lower-case words joined by hyphens, such as no-consent"
+_RULES_MAY_GIVE = {
+    reason.value: reason for reason in Reason if reason not in EMITTED_LATER | GIVEN_BY_THE_GATE
+}
+
+
+class RuleReader:
+    """Reads the rules of one policy, file by file, and sees to what must be unique among them."""
+
+    def __init__(self, language: Language) -> None:
+        """Read rules whose conditions are in ``language``."""
+        self._language = language
+        self._ids: dict[str, str] = {}
+        self._bases: dict[str, str] = {}
+
+    def read(self, document: Document) -> list[Rule]:
+        """Read a rule file. A rule with a mistake is left out, and the mistake recorded."""
+        if document.root is None:
+            return []
+        top = document.mapping(document.root, "a rule file", ("rules",), ())
+        if "rules" not in top:
+            return []
+        rules = [self._rule(document, node) for node in document.items(top["rules"], "rules")]
+        return [rule for rule in rules if rule is not None]
+
+    def _rule(self, document: Document, node: yaml.Node) -> Rule | None:
+        entries = document.mapping(node, "a rule", _REQUIRED, _OPTIONAL)
+        read = {
+            key: document.text(entries[key], key)
+            for key in ("id", "text", "when", "then", "reason", "basis")
+            if key in entries
+        }
+        rule_id = self._unique(document, read.get("id"), "id", self._ids)
+        then = _then(document, read.get("then"))
+        reason = _reason(document, node, read.get("reason"), then, stated="reason" in entries)
+        basis = self._basis(document, node, read.get("basis"), then, stated="basis" in entries)
+        condition = self._condition(document, read.get("when"), then)
+        cites = document.texts(entries["cites"], "cites") if "cites" in entries else []
+        from_day, until_day = _days(document, entries)
+        text = read.get("text")
+        if rule_id is None or then is None or condition is None or text is None or not cites:
+            return None
+        return Rule(
+            rule_id,
+            " ".join(text.value.split()),
+            condition,
+            then,
+            reason,
+            basis,
+            tuple(" ".join(source.value.split()) for source in cites),
+            from_day,
+            until_day,
+            document.name,
+            node.start_mark.line + 1,
+        )
+
+    def _unique(
+        self, document: Document, text: Text | None, what: str, taken: dict[str, str]
+    ) -> str | None:
+        if text is None:
+            return None
+        if not _ID.fullmatch(text.value):
+            document.wrong(text, f"{text.value!r} cannot be {what}", _CODE)
+            return None
+        place = f"{document.name}:{text.line}"
+        if taken.setdefault(text.value, place) != place:
+            document.wrong(
+                text,
+                f"the {what} {text.value} is taken by {taken[text.value]}",
+                "choose another, since decisions are explained by it",
+            )
+            return None
+        return text.value
+
+    def _basis(
+        self,
+        document: Document,
+        node: yaml.Node,
+        text: Text | None,
+        then: Then | None,
+        *,
+        stated: bool,
+    ) -> str | None:
+        if then is Then.ALLOW and not stated:
+            document.wrong(node, "an allowing rule lacks basis", "say what the yes rests on")
+        if then in (Then.DROP, Then.QUARANTINE) and text is not None:
+            document.wrong(text, "an objecting rule has no basis", "take it out, and give a reason")
+            return None
+        return self._unique(document, text, "basis", self._bases)
+
+    def _condition(
+        self, document: Document, text: Text | None, then: Then | None
+    ) -> Condition | None:
+        if text is None:
+            return None
+        checked = self._language.condition(text.value)
+        if isinstance(checked, list):
+            for flaw in checked:
+                document.wrong_inside(text, flaw.offset, flaw.what, flaw.remedy)
+            return None
+        if then is Then.ALLOW and "purpose" not in checked.facts:
+            document.wrong(
+                text,
+                "an allowing rule does not look at the purpose",
+                "say for which purpose, such as purpose == Purpose.MARKETING && ...",
+            )
+            return None
+        return checked
+
+
+def _then(document: Document, text: Text | None) -> Then | None:
+    if text is None:
+        return None
+    try:
+        return Then(text.value)
+    except ValueError:
+        remedy = nearest(text.value, [then.value for then in Then])
+        document.wrong(text, f"then cannot be {text.value!r}", remedy)
+        return None
+
+
+def _reason(
+    document: Document, node: yaml.Node, text: Text | None, then: Then | None, *, stated: bool
+) -> Reason | None:
+    if then in (Then.DROP, Then.QUARANTINE) and not stated:
+        document.wrong(node, "an objecting rule lacks reason", "name one of the catalogue")
+    if text is None:
+        return None
+    if then is Then.ALLOW:
+        document.wrong(text, "an allowing rule has no reason", "take it out, and give a basis")
+        return None
+    reason = Reason.__members__.get(text.value)
+    if reason is None:
+        document.wrong(
+            text, f"there is no reason {text.value}", nearest(text.value, _RULES_MAY_GIVE)
+        )
+        return None
+    if reason in GIVEN_BY_THE_GATE:
+        document.wrong(text, f"{reason.value} is given by the gate itself", "take the rule out")
+        return None
+    if reason in EMITTED_LATER:
+        document.wrong(
+            text,
+            f"the facts behind {reason.value} are not read yet",
+            "take the rule out until they are",
+        )
+        return None
+    if then is Then.QUARANTINE and reason.outcome is Outcome.DROPPED:
+        document.wrong(
+            text,
+            f"quarantine is milder than the catalogue's outcome for {reason.value}",
+            "write `then: drop`",
+        )
+        return None
+    return reason
+
+
+def _days(document: Document, entries: dict[str, yaml.Node]) -> tuple[date | None, date | None]:
+    from_day = document.day(entries["from"], "from") if "from" in entries else None
+    until_day = document.day(entries["until"], "until") if "until" in entries else None
+    if from_day is not None and until_day is not None and from_day >= until_day:
+        document.wrong(
+            entries["until"],
+            "the rule is never in force: until is its first day without force",
+            "write a day after from",
+        )
+    return from_day, until_day

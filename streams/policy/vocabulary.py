@@ -1,0 +1,188 @@
+"""
+The finite vocabulary that rules are written in: every fact and every value it can have.
+
+A fact ``consent`` has the type ``Consent`` and values such as ``Consent.GRANTED``; rules use
+exactly these names. ``purpose`` alone has no enum here: its values are the purposes that the
+policy declares (``invite`` is ``Purpose.INVITE``).
+
+Reading the facts is on the hot path, a tuple of them is the key of its memo, and ``Enum`` is made
+for other places: see :class:`FactValue`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class FactValue(Enum):
+    """
+    One value of one fact. Its ``value`` is its name.
+
+    Members are hashed by identity, since ``Enum``'s own hash is Python code.
+    """
+
+    __hash__ = object.__hash__
+
+
+class State(FactValue):
+    """Whether every consent event of this number could be read."""
+
+    READABLE = "READABLE"
+    UNDECODABLE = "UNDECODABLE"
+
+
+class Consent(FactValue):
+    """What the recipient said to this purpose, from this sender, in this campaign."""
+
+    NONE = "NONE"
+    GRANTED = "GRANTED"
+    WITHDRAWN = "WITHDRAWN"
+    EXPIRED = "EXPIRED"
+
+
+class Basis(FactValue):
+    """On what the consent rests that is in force; NONE where none is."""
+
+    NONE = "NONE"
+    EXPRESS = "EXPRESS"
+    IMPLIED = "IMPLIED"
+    SOFT_OPT_IN = "SOFT_OPT_IN"
+
+
+class Freedom(FactValue):
+    """Whether that consent was given by itself, or bundled with something else."""
+
+    NONE = "NONE"
+    FREE = "FREE"
+    CONDITIONAL = "CONDITIONAL"
+
+
+class Withdrawal(FactValue):
+    """Whether a withdrawal that names this very purpose stands."""
+
+    NONE = "NONE"
+    PURPOSE = "PURPOSE"
+
+
+class Suppression(FactValue):
+    """Whether a withdrawal of everything stands against this message."""
+
+    NONE = "NONE"
+    ALL = "ALL"
+
+
+class Erasure(FactValue):
+    """Whether the person had everything erased and has said yes to nothing since."""
+
+    NONE = "NONE"
+    ERASED = "ERASED"
+
+
+class Reassignment(FactValue):
+    """Whether the only yes to this message is that of the number's former holder."""
+
+    NONE = "NONE"
+    REASSIGNED = "REASSIGNED"
+
+
+class Member(FactValue):
+    """Whether the number's present holder is registered with the platform."""
+
+    NO = "NO"
+    YES = "YES"
+
+
+class Number(FactValue):
+    """Where the platform has the number from."""
+
+    UNKNOWN = "UNKNOWN"
+    SELF_ENTERED = "SELF_ENTERED"
+    CUSTOMER = "CUSTOMER"
+    UPLOADED = "UPLOADED"
+    PURCHASED = "PURCHASED"
+    PUBLIC = "PUBLIC"
+
+
+class Upload(FactValue):
+    """How the address books that the number stands in were obtained: the worst of each."""
+
+    NOT_UPLOADED = "NOT_UPLOADED"
+    CLEAN = "CLEAN"
+    MANDATORY = "MANDATORY"
+    UNDISCLOSED = "UNDISCLOSED"
+    BOTH = "BOTH"
+
+
+class Taint(FactValue):
+    """Whether where the number came from speaks against this message."""
+
+    NONE = "NONE"
+    STANDING = "STANDING"
+    LIFTED = "LIFTED"
+    EXEMPT = "EXEMPT"
+
+
+class Initiator(FactValue):
+    """Who really set the message off, by the evidence."""
+
+    PLATFORM = "PLATFORM"
+    USER = "USER"
+    CONTRADICTORY = "CONTRADICTORY"
+
+
+class Voice(FactValue):
+    """In whose name the message comes."""
+
+    PLATFORM = "PLATFORM"
+    USER = "USER"
+
+
+class Names(FactValue):
+    """Whether third persons are named, and whether each of them allows it."""
+
+    NONE = "NONE"
+    CONSENTED = "CONSENTED"
+    UNCONSENTED = "UNCONSENTED"
+
+
+class Claims(FactValue):
+    """Whether the body says something about a relationship, and whether somebody declared it."""
+
+    NONE = "NONE"
+    DECLARED = "DECLARED"
+    UNSUPPORTED = "UNSUPPORTED"
+
+
+class Occasion(FactValue):
+    """What the message is due to: nothing, an asking by the recipient, an inbound SMS, an event."""
+
+    NONE = "NONE"
+    ASKED = "ASKED"
+    INBOUND = "INBOUND"
+    PRESENT = "PRESENT"
+
+
+class Marks(FactValue):
+    """Whether the request bears the marks of an invitation, whatever purpose it states."""
+
+    NONE = "NONE"
+    INVITATION = "INVITATION"
+
+
+class Validity(FactValue):
+    """Whether the message is still worth sending."""
+
+    LIVE = "LIVE"
+    EXPIRED = "EXPIRED"
+
+
+class Campaign(FactValue):
+    """Whether the message belongs to a campaign, and whether that is paused."""
+
+    NONE = "NONE"
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+
+
+PURPOSE_TYPE = "Purpose"
+"""The type of the fact ``purpose``, whose values each policy declares."""
