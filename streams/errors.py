@@ -12,7 +12,8 @@ Every error this package raises on purpose, split by what the caller does next.
     │   ├── Undecodable           no schema reads these bytes
     │   ├── NotE164               the recipient is not an E.164 number
     │   ├── KeyMismatch           the record's key is not its recipient
-    │   └── Misplaced             the record lies in a partition its key does not belong to
+    │   ├── Misplaced             the record lies in a partition its key does not belong to
+    │   └── TooLarge              uncompressed it is larger than what may be passed on
     ├── Aborted               this transaction was taken back: rewind from memory and try again
     ├── Indefinite            nobody knows whether the transaction was committed: restore everything
     └── Stop                  a person must act; the process ends with ``exit_code`` and this text
@@ -85,6 +86,16 @@ class Misplaced(DeadLetter):
     """The record's key belongs to another partition by murmur2."""
 
     cause = "misplaced"
+
+
+class TooLarge(DeadLetter):
+    """
+    The value is larger than an input topic's limit once it is uncompressed.
+
+    Brokers count compressed bytes; sealed, it would not compress again and could not be written.
+    """
+
+    cause = "too_large"
 
 
 class Aborted(ConsentGateError):

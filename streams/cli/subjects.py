@@ -26,7 +26,7 @@ from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import Stop, Undecodable
 from streams.gate.dead_letters import headers_of
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, _signed_of
+from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, signed_of
 from streams.gate.transaction import Headers
 from streams.kafka.clients import opened, producer_config
 from streams.kafka.error_mapping import meaning_of
@@ -155,7 +155,7 @@ def resolution(keyring: KeyRing, key: bytes, offset: int) -> Headers:
     """Return the headers that tell the gate to take back the hold that the event put on ``key``."""
     said = str(offset).encode()
     now_ms = time.time_ns() // 1_000_000
-    statement = keyring.signer.sign_header(Statement.RESOLVED, _signed_of(key, said), now_ms)
+    statement = keyring.signer.sign_header(Statement.RESOLVED, signed_of(key, said), now_ms)
     return [(RESOLVES_HEADER, said), (RESOLVED_HEADER, statement)]
 
 

@@ -41,7 +41,7 @@ from streams.sealing.keyring import open_keyring
 from streams.state.log_reader import At, LogReader
 from streams.state.store import Store, boot_id
 from streams.state.subjects import Subjects
-from streams.telemetry.catalogue import ErrorMet
+from streams.telemetry.catalogue import ErrorMet, TopicsWarned
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
@@ -101,7 +101,7 @@ def assembled(
         )
         admin = opened(AdminClient, admin_config(settings))
         for warning in until_answered(lambda: ensure_fit(settings, admin)):
-            telemetry.emit(ErrorMet(ConfigError(str(warning))))
+            telemetry.emit(TopicsWarned(warning))
         until_answered(policy.start)
         cluster = until_answered(lambda: _cluster(admin, topics.requests))
         written_by = " ".join(

@@ -199,6 +199,7 @@ class Assignment:
 
         Raises :class:`StateLost` or :class:`SecretsError` when the gate must not go on.
         """
+        self._admin.poll(0)  # librdkafka's log lines pile up in a client that nobody polls
         if any(coming.restore is not None for coming in self._coming.values()):
             self._restores.fetch(0.01)
         for owned in self.all():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from streams.codec.codec import Codecs
-from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164
+from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Headers, Output
@@ -32,7 +32,7 @@ from streams.sealing.subject_ids import SubjectIds
 from streams.state.log_reader import Fetched
 from streams.state.subjects import Subjects
 from streams.telemetry.series import OTHER
-from streams.topology import SMS_REQUESTED
+from streams.topology import INPUT_MAX_BYTES, SMS_REQUESTED
 
 OUR_HEADERS: Final = "consent-gate-"
 """Headers of this prefix on a request are not passed on: only the gate may say these things."""
@@ -104,6 +104,8 @@ class Deciding:
     def _one(self, work: Work, message: Fetched, ground: Ground) -> None:
         raw, key = message.value(), message.key()
         partition = work.partition
+        if raw is not None and len(raw) > INPUT_MAX_BYTES:
+            raise TooLarge(f"The request has {len(raw)} bytes; at most {INPUT_MAX_BYTES} may pass.")
         request = self._codecs.requests.decode(raw)
         subject_id, state = self._recipient(partition, request, key)
         assessment = assess(request, state, self._names, self._campaigns, ground.now_ms)

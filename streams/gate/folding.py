@@ -17,13 +17,14 @@ right, but allows it nothing (:func:`streams.state.fold.fold_consent`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from streams.codec.codec import Codecs
-from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, Undecodable
+from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge, Undecodable
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
@@ -44,7 +45,7 @@ from streams.state.fold import (
 )
 from streams.state.log_reader import At, Fetched, LogReader
 from streams.state.subjects import Subjects
-from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES, INPUT_MAX_BYTES
 
 FIRST_APPENDED_HEADER: Final = "consent-gate-first-appended"
 """On a re-sent event: when it was first appended, signed over its key and value."""
@@ -121,8 +122,8 @@ class Folding:
         if message.value() is None and self._resolved(work, message, key if here else None):
             return
         try:
-            event = self._codecs.consent_events.decode(message.value() or b"")
-        except Undecodable as error:
+            event = self._codecs.consent_events.decode(_bounded(message.value()))
+        except (Undecodable, TooLarge) as error:
             self._unreadable(work, message, stood, error, key, here=here)
             return
         if not is_e164(event.subject):
@@ -174,7 +175,7 @@ class Folding:
         if header is None:
             return appended_at
         stated = self._keyring.verifier.verify_header(
-            Statement.FIRST_APPENDED, _signed_of(message.key(), message.value()), header
+            Statement.FIRST_APPENDED, signed_of(message.key(), message.value()), header
         )
         return appended_at if stated is None else min(stated, appended_at)
 
@@ -194,7 +195,7 @@ class Folding:
         # An erasure shreds the subject's key: sealing its own evidence would make a new one.
         if event.evidence is not None and event.kind is not ConsentKind.ERASURE_REQUESTED:
             sealer = self._sealer(stood.partition, subject_id, now_ms)
-            evidence = self._codecs.consent_events.encode_body(event)
+            evidence = json.dumps(asdict(event.evidence)).encode()
             sealed, key_id = sealer.seal(evidence, ledger_id.encode()), sealer.key_id
         work.ledger.add(
             LedgerRecord(
@@ -262,7 +263,7 @@ class Folding:
         statement = _header(message, RESOLVED_HEADER)
         if key is None or offset is None or statement is None or not offset.isdigit():
             return False
-        said = _signed_of(message.key(), offset)
+        said = signed_of(message.key(), offset)
         if self._keyring.verifier.verify_header(Statement.RESOLVED, said, statement) is None:
             return False
         subject_id = self._keyring.subject_ids.of(key)
@@ -277,8 +278,8 @@ class Folding:
 
     def _contact(self, work: Work, message: Fetched, appended_at: int) -> None:
         try:
-            entry: ContactEntry = self._codecs.contact_entries.decode(message.value() or b"")
-        except Undecodable as error:
+            entry: ContactEntry = self._codecs.contact_entries.decode(_bounded(message.value()))
+        except (Undecodable, TooLarge) as error:
             # An entry only ever taints: without it nothing more is allowed than consent carries.
             self._dead_letter(work, message, error, CONTACTS_ENTRIES.name, "fold")
             return
@@ -322,7 +323,7 @@ class Folding:
         name = self._topics.consent if topic == CONSENT_EVENTS.name else self._topics.contacts
         first = self._first_appended(message, stood.appended_at)
         statement = self._keyring.signer.sign_header(
-            Statement.FIRST_APPENDED, _signed_of(key, message.value()), first
+            Statement.FIRST_APPENDED, signed_of(key, message.value()), first
         )
         headers = [h for h in headers_of(message) if h[0] != FIRST_APPENDED_HEADER]
         headers.append((FIRST_APPENDED_HEADER, statement))
@@ -355,6 +356,13 @@ def _number(key: bytes | str | None) -> str | None:
     return text if is_e164(text) else None
 
 
+def _bounded(value: bytes | None) -> bytes:
+    """What the ledger and the changelog repeat of an event must fit into their records."""
+    if value is not None and len(value) > INPUT_MAX_BYTES:
+        raise TooLarge(f"The record has {len(value)} bytes; at most {INPUT_MAX_BYTES} are read.")
+    return value or b""
+
+
 def _timestamp(message: Fetched) -> int:
     kind, at_ms = message.timestamp()
     return 0 if kind == TIMESTAMP_NOT_AVAILABLE else int(at_ms)
@@ -375,7 +383,7 @@ def _header(message: Fetched, name: str) -> bytes | None:
     return None
 
 
-def _signed_of(key: bytes | None, value: bytes | None) -> bytes:
+def signed_of(key: bytes | None, value: bytes | None) -> bytes:
     """The bytes that a statement about a record is tied to; key and value cannot be shifted."""
     key = key or b""
     return len(key).to_bytes(4, "big") + key + (value or b"")

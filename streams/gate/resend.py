@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 
 from streams.errors import KafkaUnavailable
 from streams.gate.transaction import Output
+from streams.kafka.clients import opened
 from streams.state.log_reader import Fetched
 
 
@@ -22,7 +23,7 @@ class Resender:
     """A plain producer with ``acks=all``. Blocks until everything is acknowledged."""
 
     def __init__(self, config: Mapping[str, object], *, timeout_seconds: float) -> None:
-        self._producer = Producer(dict(config))
+        self._producer = opened(Producer, config)
         self._timeout = timeout_seconds
 
     def send(self, records: Iterable[Output]) -> None:

@@ -34,6 +34,7 @@ from typing import Final, NamedTuple
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.errors import Aborted, ConsentGateError, Fenced, Indefinite, KafkaUnavailable
+from streams.kafka.clients import opened
 from streams.state.log_reader import Fetched
 
 Headers = list[tuple[str, str | bytes | None]]
@@ -75,7 +76,7 @@ class Transactor:
 
         Raises :class:`KafkaUnavailable` when the coordinator does not answer; then call again.
         """
-        producer = Producer(self._config)
+        producer = opened(Producer, self._config)
         deadline = time.monotonic() + self._timeout
         while True:
             try:

@@ -106,8 +106,8 @@ class LedgerRecord(Record):
     One consent event as the gate applied or refused it: the proof, kept three years.
 
     Everything the fold needs to run again, with the subject id in place of the number. Chained and
-    signed like :class:`SmsDecision`. ``evidence`` is sealed under the subject's data key with
-    ``ledger_id`` as associated data.
+    signed like :class:`SmsDecision`. ``evidence`` is the event's ConsentEvidence as JSON, sealed
+    under the subject's data key with ``ledger_id`` as associated data.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("ledger_id", "kind", "refusal", "sequence")

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from streams.errors import KafkaUnavailable
+from streams.kafka.clients import opened
 
 FETCHED_AT_ONCE = 10_000
 """Messages taken from librdkafka in one call. Fewer cost more calls, more hold the loop longer."""
@@ -64,7 +65,7 @@ class LogReader:
 
     def __init__(self, config: Mapping[str, object]) -> None:
         """``config`` is a librdkafka consumer configuration: read committed, end reported."""
-        self._consumer = Consumer(dict(config))
+        self._consumer = opened(Consumer, config)
         self._reading: dict[At, _Reading] = {}
 
     def start(self, offsets: Mapping[At, int]) -> None:

@@ -400,18 +400,16 @@ class MisplacedResent(Fact):
 
 
 @dataclass(frozen=True, slots=True)
-class PlacementWarning(Fact):
-    """Of ``sampled`` records of a topic ``misplaced`` lay where another partitioner put them."""
+class TopicsWarned(Fact):
+    """At start something about the topics was weaker than the guarantees want it."""
 
-    METRICS = (metrics.PLACEMENT_WARNINGS,)
+    METRICS = (metrics.TOPIC_WARNINGS,)
     LEVEL = LogLevel.WARNING
 
-    topic: Topic | str
-    sampled: int
-    misplaced: int
+    detail: str
 
     def record(self, series: Series) -> None:
-        series.add(metrics.PLACEMENT_WARNINGS, 1, topic_name(self.topic))
+        series.add(metrics.TOPIC_WARNINGS, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -208,11 +208,10 @@ MISPLACED = Instrument(
     "Records in a partition that their key does not belong to, re-sent to the right one.",
     (TOPIC,),
 )
-PLACEMENT_WARNINGS = Instrument(
-    "consent_gate_placement_warnings_total",
+TOPIC_WARNINGS = Instrument(
+    "consent_gate_topic_warnings_total",
     Kind.COUNTER,
-    "Samples of a topic in which some producer's partitioner was not murmur2.",
-    (TOPIC,),
+    "What was found at start about the topics that is weaker than the guarantees want it.",
 )
 POLICY_INFO = Instrument(
     "consent_gate_policy_info", Kind.GAUGE, "1 for the policy version that decides.", (VERSION,)

@@ -16,7 +16,7 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.cli.main import app
 from streams.codec.codec import open_codecs
 from streams.config import Settings
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, _signed_of
+from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, signed_of
 from streams.kafka.clients import admin_config, opened, producer_config
 from streams.kafka.placement import partition_of
 from streams.kafka.topics import apply
@@ -110,7 +110,7 @@ def test_a_resolution_is_a_signed_record_of_the_subject(settings: Settings, invo
     headers = dict(written.headers() or [])
     assert headers[RESOLVES_HEADER] == b"0"
     verifier = open_keyring(settings.secrets_dir).verifier
-    said = _signed_of(NUMBER, b"0")
+    said = signed_of(NUMBER, b"0")
     assert verifier.verify_header(Statement.RESOLVED, said, headers[RESOLVED_HEADER]) is not None
 
 

@@ -52,7 +52,7 @@ RARE: tuple[Fact, ...] = (
     facts.RestoreProgressed(0, done=10, total=40),
     facts.RestoreFinished(0, seconds=1.5, records=40, rebuilt=True),
     facts.MisplacedResent(CONSENT_EVENTS, 2),
-    facts.PlacementWarning(SMS_REQUESTED, sampled=100, misplaced=80),
+    facts.TopicsWarned("the cluster has one broker"),
     POLICY,
     facts.PolicyRefused("rules.yaml, line 3: no such reason"),
     facts.ConditionChanged(Condition.ASSIGNED, ok=True, reason=""),
