@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -55,6 +56,7 @@ def gate(
         telemetry.emit(GateStarted(__version__, settings.instance_id or ""))
         with assembled(settings, telemetry, health, stopping=running.asked) as it:
             running.gate = it
+            collect_less()
             if not running.asked():
                 it.run()
         cause = StopCause.ASKED
@@ -67,6 +69,18 @@ def gate(
     finally:
         telemetry.emit(GateStopped(cause, running.seconds_since_asked()))
         server.stop()
+
+
+def collect_less() -> None:
+    """
+    Let Python look for cyclic garbage less often.
+
+    What a batch allocates, some hundred thousand objects, is freed by reference counts; looking
+    through it every 700 allocations, as is the default, took a seventh of the gate's time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 class _Running:

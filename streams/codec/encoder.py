@@ -35,17 +35,17 @@ def encoder_of(schema: dict[str, Any]) -> Encode:
 def _encoder(schema: Any, named: dict[str, Encode]) -> Encode:
     match schema:
         case "string":
-            return _string
+            return encode_string
         case "bytes":
-            return _bytes
+            return encode_bytes
         case "int" | "long":
-            return _long
+            return encode_long
         case "boolean":
             return _boolean
         case str() as name if name in named:
             return named[name]
         case ["null", inner]:
-            return _nullable(_encoder(inner, named))
+            return nullable(_encoder(inner, named))
         case {"type": "record", "name": name, "fields": fields}:
             encode = _record(
                 [each["name"] for each in fields],
@@ -57,9 +57,9 @@ def _encoder(schema: Any, named: dict[str, Encode]) -> Encode:
             named[name] = encode = _enum(symbols)
             return encode
         case {"type": "array", "items": items}:
-            return _array(_encoder(items, named))
+            return array_of(_encoder(items, named))
         case {"type": "map", "values": values}:
-            return _map(_encoder(values, named))
+            return map_of(_encoder(values, named))
         case {"type": inner}:
             return _encoder(inner, named)
         case _:
@@ -79,7 +79,7 @@ _FEW = len(_LAST) // 2
 """Below this many a length needs no loop."""
 
 
-def _long(number: int) -> bytes:
+def encode_long(number: int) -> bytes:
     """Zig-zag, then seven bits a byte, lowest first."""
     if 0 <= number < _FEW:
         return _LAST[number << 1]
@@ -93,45 +93,45 @@ def _long(number: int) -> bytes:
     return encoded + _LAST[rest]
 
 
-def _string(text: str) -> bytes:
+def encode_string(text: str) -> bytes:
     encoded = text.encode()
     length = len(encoded)
-    return (_LAST[length << 1] if length < _FEW else _long(length)) + encoded
+    return (_LAST[length << 1] if length < _FEW else encode_long(length)) + encoded
 
 
-def _bytes(data: bytes) -> bytes:
+def encode_bytes(data: bytes) -> bytes:
     length = len(data)
-    return (_LAST[length << 1] if length < _FEW else _long(length)) + data
+    return (_LAST[length << 1] if length < _FEW else encode_long(length)) + data
 
 
 def _boolean(value: bool) -> bytes:
     return _TRUE if value else _FALSE
 
 
-def _nullable(encode: Encode) -> Encode:
+def nullable(encode: Encode) -> Encode:
     return lambda value: _NULL_BRANCH if value is None else _VALUE_BRANCH + encode(value)
 
 
 def _enum(symbols: list[str]) -> Encode:
-    encoded = {symbol: _long(index) for index, symbol in enumerate(symbols)}
+    encoded = {symbol: encode_long(index) for index, symbol in enumerate(symbols)}
     return lambda member: encoded[member._value_]  # .value is a descriptor written in Python: slow
 
 
-def _array(encode: Encode) -> Encode:
+def array_of(encode: Encode) -> Encode:
     def encode_array(values: tuple[Any, ...]) -> bytes:
         if not values:
             return _EMPTY_BLOCK
-        return _long(len(values)) + b"".join([encode(each) for each in values]) + _EMPTY_BLOCK
+        return encode_long(len(values)) + b"".join([encode(each) for each in values]) + _EMPTY_BLOCK
 
     return encode_array
 
 
-def _map(encode: Encode) -> Encode:
+def map_of(encode: Encode) -> Encode:
     def encode_map(values: dict[str, Any]) -> bytes:
         if not values:
             return _EMPTY_BLOCK
-        entries = [_string(key) + encode(value) for key, value in values.items()]
-        return _long(len(values)) + b"".join(entries) + _EMPTY_BLOCK
+        entries = [encode_string(key) + encode(value) for key, value in values.items()]
+        return encode_long(len(values)) + b"".join(entries) + _EMPTY_BLOCK
 
     return encode_map
 

@@ -10,28 +10,42 @@ in ``sms.decisions`` that stamps what was seen.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, NamedTuple, assert_never
 
 from streams.codec.codec import Codecs
+from streams.codec.recogniser import Recogniser
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge
 from streams.gate.dead_letters import dead_letter, headers_of
+from streams.gate.splicing import (
+    ContentBytes,
+    Stamp,
+    Verdicts,
+    content_bytes,
+    decision_body,
+    hold_body,
+    stamp,
+)
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Headers, Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
-from streams.policy.facts import Assessment, Campaigns, NameConsents, assess
+from streams.policy.facts import (
+    Campaigns,
+    Content,
+    NameConsents,
+    assess_content,
+    content_of,
+    repeats,
+)
 from streams.policy.policy import Policy
-from streams.policy.reasons import Reason
-from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
-from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
+from streams.records.decisions import Outcome
 from streams.records.e164 import is_e164
 from streams.records.requests import SmsRequested
 from streams.records.subject import SubjectState
-from streams.sealing.data_keys import DataKeys
+from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.subject_ids import SubjectIds
 from streams.state.log_reader import Fetched
 from streams.state.subjects import Subjects
-from streams.telemetry.series import OTHER
 from streams.topology import INPUT_MAX_BYTES, SMS_REQUESTED
 
 OUR_HEADERS: Final = "consent-gate-"
@@ -51,6 +65,13 @@ class Ground:
     policy: Policy
     broadcast_offsets: dict[str, int]
     now_ms: int
+
+
+class _Kept(NamedTuple):
+    """What is made of a request's content once for all recipients of a campaign."""
+
+    content: Content
+    encoded: ContentBytes
 
 
 class Deciding:
@@ -78,6 +99,9 @@ class Deciding:
         self._topics = topics
         self._partitions = partitions
         self._group_id = group_id
+        self._recogniser = Recogniser(codecs.requests, self._keep)
+        self._verdicts: Verdicts | None = None
+        self._now_ms = 0
 
     def decide(self, work: Work, ground: Ground) -> None:
         """
@@ -86,9 +110,19 @@ class Deciding:
         Raises :class:`streams.errors.RegistryUnavailable` where a request cannot be read before the
         registry can be asked; the caller then throws the work away.
         """
+        if self._verdicts is None or self._verdicts.policy is not ground.policy:
+            self._verdicts = Verdicts(ground.policy)
+        self._now_ms = ground.now_ms
+        stamped = stamp(
+            work.partition,
+            work.consent_offset,
+            work.contacts_offset,
+            ground.broadcast_offsets,
+            ground.now_ms,
+        )
         for message in work.requests:
             try:
-                self._one(work, message, ground)
+                self._one(work, message, ground.policy, self._verdicts, stamped)
             except DeadLetter as error:
                 work.outputs.append(
                     dead_letter(
@@ -101,35 +135,82 @@ class Deciding:
                 )
                 work.tally.dead_letters[SMS_REQUESTED.name, error.cause] += 1
 
-    def _one(self, work: Work, message: Fetched, ground: Ground) -> None:
-        raw, key = message.value(), message.key()
-        partition = work.partition
+    def _one(
+        self, work: Work, message: Fetched, policy: Policy, verdicts: Verdicts, stamped: Stamp
+    ) -> None:
+        raw, key, offset = message.value(), message.key(), message.offset() or 0
         if raw is not None and len(raw) > INPUT_MAX_BYTES:
             raise TooLarge(f"The request has {len(raw)} bytes; at most {INPUT_MAX_BYTES} may pass.")
-        request = self._codecs.requests.decode(raw)
-        subject_id, state = self._recipient(partition, request, key)
-        assessment = assess(request, state, self._names, self._campaigns, ground.now_ms)
-        verdict = ground.policy.decide(assessment)
-        decision = _decision(work, message, request, subject_id, assessment, verdict, ground)
-        work.decisions.add(decision, subject_id)
-        match decision.verdict:
+        request_id, recipient, valid_until, kept = self._recogniser.read(raw)
+        partition = work.partition
+        subject_id, state = self._recipient(partition, recipient, key)
+        assessment = assess_content(kept.content, valid_until, state, self._campaigns, self._now_ms)
+        verdict = verdicts.of(assessment.facts, policy.decide(assessment))
+        decision_id = f"{SMS_REQUESTED.name}-{partition}-{offset}-{FIRST_ATTEMPT}"
+        chain = work.decisions
+        chain.add(
+            decision_body(
+                decision_id,
+                request_id,
+                subject_id,
+                kept.encoded,
+                verdict,
+                assessment.consent_event_id,
+                stamped,
+                offset,
+                FIRST_ATTEMPT,
+                chain.sequence,
+                chain.hash,
+            ),
+            subject_id,
+        )
+        match verdict.outcome:
             case Outcome.ALLOWED:
-                headers = _headers(message, request, decision)
+                headers = _headers(
+                    message, decision_id, policy.version, work.consent_offset, valid_until
+                )
                 work.outputs.append(Output(self._topics.allowed, partition, key, raw, headers))
             case Outcome.QUARANTINED:
-                self._hold(work, raw or b"", decision)
+                hold_id = f"{partition}-{offset}"
+                sealer = self._sealer(partition, subject_id)
+                sealed = sealer.seal(raw or b"", decision_id.encode())
+                body = hold_body(
+                    hold_id,
+                    decision_id,
+                    request_id,
+                    subject_id,
+                    kept.encoded,
+                    verdict,
+                    sealed,
+                    sealer.key_id,
+                    stamped,
+                )
+                held = self._codecs.quarantined.frame(body)
+                work.outputs.append(
+                    Output(self._topics.quarantined, partition, hold_id.encode(), held)
+                )
             case Outcome.DROPPED:
                 pass
             case _:
-                assert_never(decision.verdict)
-        purpose = request.purpose if request.purpose in ground.policy.purposes else OTHER
-        work.tally.decided(purpose, verdict, decision.verdict, message.timestamp()[1])
+                assert_never(verdict.outcome)
+        work.tally.decided(verdict, message.timestamp()[1])
+
+    def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
+        content = content_of(request, self._names, self._now_ms)
+        return _Kept(content, content_bytes(request)), repeats(request)
+
+    def _sealer(self, partition: int, subject_id: bytes) -> Sealer:
+        """Open the subject's data key, making one if there is none."""
+        key = self._subjects.key(partition, subject_id)
+        if key is None:
+            key = self._data_keys.new_key(subject_id, self._now_ms)
+            self._subjects.change_key(partition, subject_id, key)
+        return self._data_keys.sealer(key)
 
     def _recipient(
-        self, partition: int, request: SmsRequested, key: bytes | None
+        self, partition: int, recipient: str, key: bytes | None
     ) -> tuple[bytes, SubjectState | None]:
         """Return whose message this is and what is known of them, if it lies where they are."""
-        recipient = request.recipient
         if not is_e164(recipient):
             raise NotE164("The request's recipient is not an E.164 number.")
         encoded = recipient.encode()
@@ -144,89 +225,19 @@ class Deciding:
             raise Misplaced("The request lies in a partition that its key does not belong to.")
         return subject_id, state
 
-    def _hold(self, work: Work, raw: bytes, decision: SmsDecision) -> None:
-        """Write the request into the table of holds, sealed under its subject's key."""
-        partition, subject_id = work.partition, decision.subject_id
-        subject_key = self._subjects.key(partition, subject_id)
-        if subject_key is None:
-            subject_key = self._data_keys.new_key(subject_id, decision.decided_at)
-            self._subjects.change_key(partition, subject_id, subject_key)
-        sealer = self._data_keys.sealer(subject_key)
-        hold_id = f"{partition}-{decision.request_offset}"
-        held = QuarantinedSms(
-            hold_id=hold_id,
-            decision_id=decision.decision_id,
-            request_id=decision.request_id,
-            subject_id=subject_id,
-            purpose=decision.purpose,
-            campaign_id=decision.campaign_id,
-            reasons=decision.reasons,
-            hold_until=decision.hold_until,
-            sealed=sealer.seal(raw, decision.decision_id.encode()),
-            key_id=sealer.key_id,
-            quarantined_at=decision.decided_at,
-        )
-        value = self._codecs.quarantined.encode(held)
-        work.outputs.append(Output(self._topics.quarantined, partition, hold_id.encode(), value))
 
-
-def _decision(
-    work: Work,
+def _headers(
     message: Fetched,
-    request: SmsRequested,
-    subject_id: bytes,
-    assessment: Assessment,
-    verdict: Verdict,
-    ground: Ground,
-) -> SmsDecision:
-    """Write down the verdict with everything that it was reached on."""
-    basis: str | None = None
-    reasons: tuple[Reason, ...] = ()
-    hold_until: int | None = None
-    match verdict:
-        case Allow():
-            outcome, basis = Outcome.ALLOWED, verdict.basis
-        case Drop():
-            outcome, reasons = Outcome.DROPPED, verdict.reasons
-        case Quarantine():
-            outcome, reasons = Outcome.QUARANTINED, verdict.reasons
-            hold_until = verdict.hold_until
-        case _:
-            assert_never(verdict)
-    offset = message.offset() or 0
-    return SmsDecision(
-        decision_id=f"{SMS_REQUESTED.name}-{work.partition}-{offset}-{FIRST_ATTEMPT}",
-        request_id=request.request_id,
-        subject_id=subject_id,
-        purpose=request.purpose,
-        campaign_id=request.campaign_id,
-        sender_id=request.sender_id,
-        template_id=request.template_id,
-        verdict=outcome,
-        basis=basis,
-        consent_event_id=assessment.consent_event_id,
-        reasons=tuple(reason.value for reason in reasons),
-        hold_until=hold_until,
-        policy_version=ground.policy.version,
-        facts=assessment.facts.as_map(),
-        request_partition=work.partition,
-        request_offset=offset,
-        attempt=FIRST_ATTEMPT,
-        sequence=work.decisions.sequence,
-        consent_offset=work.consent_offset,
-        contacts_offset=work.contacts_offset,
-        broadcast_offsets=ground.broadcast_offsets,
-        decided_at=ground.now_ms,
-        previous=work.decisions.hash,
-    )
-
-
-def _headers(message: Fetched, request: SmsRequested, decision: SmsDecision) -> Headers:
+    decision_id: str,
+    policy_version: str,
+    consent_offset: int,
+    valid_until: int | None,
+) -> Headers:
     """The request's own headers, and ours, which nobody else may say."""
     headers = [h for h in headers_of(message) if not h[0].startswith(OUR_HEADERS)]
-    headers.append((OUR_HEADERS + "decision-id", decision.decision_id))
-    headers.append((OUR_HEADERS + "policy-version", decision.policy_version))
-    headers.append((OUR_HEADERS + "consent-offset", str(decision.consent_offset)))
-    if request.valid_until is not None:
-        headers.append((OUR_HEADERS + "valid-until", str(request.valid_until)))
+    headers.append(("consent-gate-decision-id", decision_id))
+    headers.append(("consent-gate-policy-version", policy_version))
+    headers.append(("consent-gate-consent-offset", str(consent_offset)))
+    if valid_until is not None:
+        headers.append(("consent-gate-valid-until", str(valid_until)))
     return headers

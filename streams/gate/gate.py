@@ -175,14 +175,14 @@ class Gate:
             owned=owned,
             requests=requests,
             decisions=Chain(
-                self._codecs.decisions,
+                self._codecs.decisions.frame,
                 self._topics.decisions,
                 partition,
                 position.decision_sequence,
                 position.decision_hash,
             ),
             ledger=Chain(
-                self._codecs.ledger,
+                self._codecs.ledger.frame,
                 self._topics.ledger,
                 partition,
                 position.ledger_sequence,

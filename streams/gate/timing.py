@@ -55,10 +55,9 @@ class Timing:
         tally = Tally()
         for work in works:
             tally.add(work.tally)
-        if tally.verdicts:
-            emit(VerdictsGiven(tally.verdicts))
-        if tally.reasons:
-            emit(ReasonsGiven(tally.reasons))
+        if tally.by_verdict:
+            emit(VerdictsGiven(tally.verdicts()))
+            emit(ReasonsGiven(tally.reasons()))
         for (topic, cause), count in tally.dead_letters.items():
             emit(DeadLettered(topic, cause, count))
         if tally.consent:

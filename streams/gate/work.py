@@ -3,48 +3,63 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
+from typing import Any
 
 from streams.audit.chain import body_hash, with_signature
-from streams.codec.codec import RecordCodec
 from streams.gate.owned import Owned
+from streams.gate.splicing import VerdictBytes
 from streams.gate.transaction import Output
 from streams.policy.reasons import Reason, ReasonKind
-from streams.policy.verdicts import Allow, Verdict
-from streams.records.decisions import LedgerRecord, Outcome, Refusal, SmsDecision
+from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind
 from streams.records.subject import Position
 from streams.sealing.signatures import Signer
 from streams.state.log_reader import At, Fetched
-
-Chained = TypeVar("Chained", SmsDecision, LedgerRecord)
 
 
 @dataclass(slots=True)
 class Tally:
     """What a batch did, to be told once, after it was committed."""
 
-    verdicts: Counter[tuple[str, Outcome | str]] = field(default_factory=Counter)
-    reasons: Counter[tuple[str, Reason | str, ReasonKind | str]] = field(default_factory=Counter)
+    by_verdict: dict[int, list[Any]] = field(default_factory=dict)
+    """Verdict and count, by the identity of the verdict: hashing one costs more than deciding."""
     dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)
     consent: Counter[tuple[ConsentKind | str, Refusal | str]] = field(default_factory=Counter)
     contacts: Counter[str] = field(default_factory=Counter)
     resent: Counter[str] = field(default_factory=Counter)
     appended_at: list[int] = field(default_factory=list)
 
-    def decided(self, purpose: str, verdict: Verdict, outcome: Outcome, appended_at: int) -> None:
-        """Count one decision. ``purpose`` is one that the policy registers, or ``other``."""
-        self.verdicts[purpose, outcome] += 1
-        if not isinstance(verdict, Allow):
-            for reason in verdict.reasons:
-                self.reasons[purpose, reason, reason.kind] += 1
+    def decided(self, verdict: VerdictBytes, appended_at: int) -> None:
+        """Count one decision."""
+        counted = self.by_verdict.get(id(verdict))
+        if counted is None:
+            self.by_verdict[id(verdict)] = [verdict, 1]
+        else:
+            counted[1] += 1
         self.appended_at.append(appended_at)
+
+    def verdicts(self) -> Counter[tuple[str, Outcome | str]]:
+        """Decisions by purpose and outcome."""
+        counts: Counter[tuple[str, Outcome | str]] = Counter()
+        for verdict, count in self.by_verdict.values():
+            counts[verdict.purpose, verdict.outcome] += count
+        return counts
+
+    def reasons(self) -> Counter[tuple[str, Reason | str, ReasonKind | str]]:
+        """Objections by purpose, reason and kind."""
+        counts: Counter[tuple[str, Reason | str, ReasonKind | str]] = Counter()
+        for verdict, count in self.by_verdict.values():
+            for reason in verdict.reasons:
+                counts[verdict.purpose, reason, reason.kind] += count
+        return counts
 
     def add(self, other: Tally) -> None:
         """Add another partition's."""
-        self.verdicts += other.verdicts
-        self.reasons += other.reasons
+        for identity, (verdict, count) in other.by_verdict.items():
+            counted = self.by_verdict.setdefault(identity, [verdict, 0])
+            counted[1] += count
         self.dead_letters += other.dead_letters
         self.consent += other.consent
         self.contacts += other.contacts
@@ -53,14 +68,14 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Chain(Generic[Chained]):
+class Chain:
     """
     The tail of one partition's chain while a batch is added to it.
 
     The last record added is kept back until :meth:`seal`, because it alone is signed.
     """
 
-    codec: RecordCodec[Chained]
+    frame: Callable[[bytes], bytes]
     topic: str
     partition: int
     sequence: int
@@ -69,10 +84,11 @@ class Chain(Generic[Chained]):
     _key: bytes = b""
     _body: bytes | None = None
 
-    def add(self, record: Chained, key: bytes) -> None:
-        """Append a record whose ``sequence`` and ``previous`` are this chain's."""
-        self._put(self._body)
-        body = self.codec.encode_body(record)
+    def add(self, body: bytes, key: bytes) -> None:
+        """Append an unsigned body whose ``sequence`` and ``previous`` are this chain's."""
+        last = self._body
+        if last is not None:
+            self._put(last)
         self._body, self._key = body, key
         self.hash = body_hash(body)
         self.sequence += 1
@@ -83,11 +99,8 @@ class Chain(Generic[Chained]):
             self._put(with_signature(self._body, signer.sign(self.hash)))
             self._body = None
 
-    def _put(self, body: bytes | None) -> None:
-        if body is not None:
-            self.outputs.append(
-                Output(self.topic, self.partition, self._key, self.codec.frame(body))
-            )
+    def _put(self, body: bytes) -> None:
+        self.outputs.append(Output(self.topic, self.partition, self._key, self.frame(body)))
 
 
 @dataclass(slots=True)
@@ -101,8 +114,8 @@ class Work:
 
     owned: Owned
     requests: list[Fetched]
-    decisions: Chain[SmsDecision]
-    ledger: Chain[LedgerRecord]
+    decisions: Chain
+    ledger: Chain
     tally: Tally = field(default_factory=Tally)
     outputs: list[Output] = field(default_factory=list)
     resends: list[Output] = field(default_factory=list)

@@ -151,6 +151,45 @@ class Assessment(NamedTuple):
     assessed_at: int
 
 
+class Content(NamedTuple):
+    """What is read from the message alone; the same for every recipient if it :func:`repeats`."""
+
+    purpose: str
+    sender_id: str
+    campaign_id: str | None
+    initiator: Initiator
+    voice: Voice
+    names: Names
+    claims: Claims
+    occasion: Occasion
+    marks: Marks
+
+
+def content_of(request: SmsRequested, names: NameConsents, now_ms: int) -> Content:
+    """Read the facts of ``request`` for which nothing of its recipient's state is needed."""
+    return Content(
+        request.purpose,
+        request.sender_id,
+        request.campaign_id,
+        initiator(request),
+        voice(request),
+        named(request, names, now_ms),
+        claims(request),
+        occasion(request),
+        marks(request),
+    )
+
+
+def repeats(request: SmsRequested) -> bool:
+    """
+    Whether :func:`content_of` is the same for all requests that differ only in id, person and time.
+
+    So it is where neither a user nor a third person is named: only they are compared with the
+    recipient, or looked up.
+    """
+    return request.initiator.user is None and not request.named_persons
+
+
 def assess(
     request: SmsRequested,
     state: SubjectState | None,
@@ -163,8 +202,20 @@ def assess(
 
     Pure, and total for any records.
     """
-    purpose = request.purpose
-    view = consent_for(state, purpose, request.sender_id, request.campaign_id, now_ms)
+    content = content_of(request, names, now_ms)
+    return assess_content(content, request.valid_until, state, campaigns, now_ms)
+
+
+def assess_content(
+    content: Content,
+    valid_until: int | None,
+    state: SubjectState | None,
+    campaigns: Campaigns,
+    now_ms: int,
+) -> Assessment:
+    """Join what was read from the message with its recipient's state: :func:`assess` in parts."""
+    purpose, sender_id, campaign_id, by, speaks, named_fact, claim_fact, due_to, looks = content
+    view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
     member_fact = member(state)
     number_fact = number(state, now_ms)
     upload_fact = upload(state, now_ms)
@@ -183,14 +234,14 @@ def assess(
             number_fact,
             upload_fact,
             taint(purpose, view, member_fact, number_fact, upload_fact),
-            initiator(request),
-            voice(request),
-            named(request, names, now_ms),
-            claims(request),
-            occasion(request),
-            marks(request),
-            validity(request, now_ms),
-            campaign(request, campaigns),
+            by,
+            speaks,
+            named_fact,
+            claim_fact,
+            due_to,
+            looks,
+            validity(valid_until, now_ms),
+            campaign(campaign_id, campaigns),
         ),
         view.event_id,
         now_ms,

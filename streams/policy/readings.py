@@ -316,18 +316,18 @@ def marks(request: SmsRequested) -> Marks:
     return _MARKS_NONE
 
 
-def validity(request: SmsRequested, now_ms: int) -> Validity:
+def validity(valid_until: int | None, now_ms: int) -> Validity:
     """Of ``valid_until`` on, nobody waits for the message any more."""
-    if request.valid_until is not None and now_ms >= request.valid_until:
+    if valid_until is not None and now_ms >= valid_until:
         return Validity.EXPIRED
     return _VALIDITY_LIVE
 
 
-def campaign(request: SmsRequested, campaigns: Campaigns) -> Campaign:
+def campaign(campaign_id: str | None, campaigns: Campaigns) -> Campaign:
     """PAUSED while a pause of the message's campaign stands."""
-    if request.campaign_id is None:
+    if campaign_id is None:
         return _CAMPAIGN_NONE
-    return Campaign.PAUSED if campaigns.paused(request.campaign_id) else _CAMPAIGN_ACTIVE
+    return Campaign.PAUSED if campaigns.paused(campaign_id) else _CAMPAIGN_ACTIVE
 
 
 def _still_counts(state: SubjectState, since: int) -> bool:

@@ -1,0 +1,148 @@
+"""Spliced bytes are the codec's, byte for byte: for any decision and any hold (Hypothesis)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.codec.codec import open_codecs
+from streams.gate.splicing import (
+    Verdicts,
+    content_bytes,
+    decision_body,
+    hold_body,
+    stamp,
+)
+from streams.policy.facts import assess
+from streams.policy.policy import load_policy
+from streams.policy.verdicts import Allow
+from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
+from streams.records.events import Basis, Source
+from streams.resources import data_dir
+from streams.state.broadcast import CampaignTable, NameConsentTable
+from streams.testing.records import (
+    A_SUBJECT_ID,
+    NOON,
+    a_campaign,
+    a_grant,
+    a_subject_state,
+    an_sms_requested,
+)
+
+CODECS = open_codecs()
+POLICY = load_policy(Path(data_dir("policies")) / "default")
+VERDICTS = Verdicts(POLICY)
+NAMES, CAMPAIGNS = NameConsentTable(), CampaignTable()
+CAMPAIGNS.apply(a_campaign(campaign_id="paused"))
+
+texts = st.text(max_size=300)
+longs = st.integers(0, 2**62)
+
+requests = st.builds(
+    an_sms_requested,
+    request_id=texts,
+    purpose=st.sampled_from(("marketing", "otp", "transactional", "unheard of")),
+    campaign_id=st.none() | st.sampled_from(("paused", "spring")),
+    sender_id=texts,
+    template_id=st.none() | texts,
+    valid_until=st.none() | st.integers(NOON - 10, NOON + 10),
+)
+states = st.none() | st.builds(
+    lambda basis, source, undecodable: a_subject_state(
+        grants=(a_grant(basis=basis, source=source),), undecodable=undecodable
+    ),
+    st.sampled_from(tuple(Basis)),
+    st.sampled_from(tuple(Source)),
+    st.sampled_from(((), (7,))),
+)
+
+
+@settings(deadline=None)
+@given(request=requests, state=states, numbers=st.tuples(*[longs] * 6), data=st.data())
+def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[no-untyped-def]
+    request, state, numbers, data
+) -> None:
+    partition, consent, contacts, offset, attempt, sequence = numbers
+    previous = data.draw(st.just(b"") | st.binary(min_size=32, max_size=32))
+    broadcast = data.draw(st.dictionaries(texts, longs, max_size=3))
+    assessment = assess(request, state, NAMES, CAMPAIGNS, NOON)
+    verdict = POLICY.decide(assessment)
+    pieces = VERDICTS.of(assessment.facts, verdict)
+    content = content_bytes(request)
+    stamped = stamp(partition, consent, contacts, broadcast, NOON)
+
+    reasons = () if isinstance(verdict, Allow) else tuple(r.value for r in verdict.reasons)
+    expected = SmsDecision(
+        decision_id="d",
+        request_id=request.request_id,
+        subject_id=A_SUBJECT_ID,
+        purpose=request.purpose,
+        campaign_id=request.campaign_id,
+        sender_id=request.sender_id,
+        template_id=request.template_id,
+        verdict={"Allow": Outcome.ALLOWED, "Drop": Outcome.DROPPED}.get(
+            type(verdict).__name__, Outcome.QUARANTINED
+        ),
+        basis=verdict.basis if isinstance(verdict, Allow) else None,
+        consent_event_id=assessment.consent_event_id,
+        reasons=reasons,
+        hold_until=None,
+        policy_version=POLICY.version,
+        facts=assessment.facts.as_map(),
+        request_partition=partition,
+        request_offset=offset,
+        attempt=attempt,
+        sequence=sequence,
+        consent_offset=consent,
+        contacts_offset=contacts,
+        broadcast_offsets=broadcast,
+        decided_at=NOON,
+        previous=previous,
+    )
+    spliced = decision_body(
+        "d",
+        request.request_id,
+        A_SUBJECT_ID,
+        content,
+        pieces,
+        assessment.consent_event_id,
+        stamped,
+        offset,
+        attempt,
+        sequence,
+        previous,
+    )
+    assert spliced == CODECS.decisions.encode_body(expected)
+    assert pieces.outcome is expected.verdict
+
+    sealed = data.draw(st.binary(max_size=200))
+    held = QuarantinedSms(
+        hold_id="h",
+        decision_id="d",
+        request_id=request.request_id,
+        subject_id=A_SUBJECT_ID,
+        purpose=request.purpose,
+        campaign_id=request.campaign_id,
+        reasons=reasons,
+        hold_until=None,
+        sealed=sealed,
+        key_id="k",
+        quarantined_at=NOON,
+    )
+    spliced_hold = hold_body(
+        "h", "d", request.request_id, A_SUBJECT_ID, content, pieces, sealed, "k", stamped
+    )
+    assert spliced_hold == CODECS.quarantined.encode_body(held)
+
+
+def test_pieces_are_kept_for_the_same_facts_and_made_anew_for_another_verdict() -> None:
+    verdicts = Verdicts(POLICY)
+    assessment = assess(an_sms_requested(), None, NAMES, CAMPAIGNS, NOON)
+    verdict = POLICY.decide(assessment)
+    pieces = verdicts.of(assessment.facts, verdict)
+    assert verdicts.of(assessment.facts, verdict) is pieces
+    other = replace(verdict)
+    assert verdicts.of(assessment.facts, other).verdict is other
