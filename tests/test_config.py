@@ -208,6 +208,7 @@ def test_what_the_guarantees_rest_on_cannot_be_passed_through(write: Write, key:
 def test_no_text_that_leaves_the_settings_holds_a_secret(write: Write) -> None:
     path = write(
         "schema_registry_url: https://user:hush@registry.example\n"
+        "schema_registry: {basic.auth.user.info: 'user:hush'}\n"
         "kafka:\n"
         "  sasl.username: gate\n"
         "  sasl.password: hush\n"
@@ -222,6 +223,7 @@ def test_no_text_that_leaves_the_settings_holds_a_secret(write: Write) -> None:
     assert "hush" not in str(shown(settings))
     assert "gate" in str(shown(settings)["kafka"])
     assert shown(settings)["schema_registry_url"] == "https://***@registry.example"
+    assert shown(settings)["schema_registry"] == {"basic.auth.user.info": "***"}
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def verify(
     filed = read_heads(heads) if heads is not None else []
     begin = moment(since, int(time.time() * 1000)) if since is not None else None
     verifier = open_verifier(settings.secrets_dir)
-    codecs = open_codecs(settings.schema_registry_url, topic_names=settings.names)
+    codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
     with _progress() as shown:
 
         def watch(topic: Topic, number: int, offsets: int) -> OffsetsDone:

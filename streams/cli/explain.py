@@ -126,7 +126,7 @@ def _decision_id(identifier: str, settings: Settings) -> DecisionId | None:
 
 
 def _codecs(settings: Settings) -> Codecs:
-    return open_codecs(settings.schema_registry_url, topic_names=settings.names)
+    return open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
 
 
 def _explained(

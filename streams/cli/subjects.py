@@ -163,7 +163,7 @@ _OWN_HEADERS = frozenset({RESOLVES_HEADER, RESOLVED_HEADER})
 
 
 def _codecs(settings: Settings) -> Codecs:
-    return open_codecs(settings.schema_registry_url, topic_names=settings.names)
+    return open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
 
 
 def _record_at(log: TopicLog, partition: int, offset: int) -> Message | None:

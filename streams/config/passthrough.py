@@ -46,7 +46,7 @@ FIXED_KAFKA: Mapping[str, str] = {
 """librdkafka settings that the guarantees rest on, each with the reason why it is fixed."""
 
 _SECRET = re.compile(
-    r"password|secret|passphrase|jaas|token|credential|key\.pem|oauthbearer\.config"
+    r"password|secret|passphrase|jaas|token|credential|key\.pem|oauthbearer\.config|user\.info"
 )
 
 

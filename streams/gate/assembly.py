@@ -74,7 +74,7 @@ def assembled(
         )
     keyring = open_keyring(settings.secrets_dir)
     data_keys = keyring.data_keys()
-    codecs = open_codecs(settings.schema_registry_url, topic_names=settings.names)
+    codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
     topics = GateTopics.of(settings.names)
     transactional_id = f"{settings.group_id}-{settings.instance_id}"
 

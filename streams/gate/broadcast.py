@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from streams.codec.codec import Codecs
-from streams.errors import Undecodable
+from streams.errors import RegistryUnavailable, Undecodable
 from streams.gate.topics import GateTopics
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.state.log_reader import At, Fetched, LogReader
@@ -33,16 +33,23 @@ class Broadcast:
         """Next offset to apply, by the topic's own name: the stamp of a decision."""
 
     def fold(self, targets: dict[At, int]) -> None:
-        """Fold both topics exactly up to their targets, which must be reached."""
+        """
+        Fold both topics exactly up to their targets, which must be reached.
+
+        Raises :class:`RegistryUnavailable` at a record that cannot be read before the registry can
+        be asked; it and what follows it are taken again the next time.
+        """
         for at in self._topics.broadcast:
             target = targets[at]
             own_name = NAMES_CONSENTS if at.topic == self._topics.names else CAMPAIGNS
-            for message in self._reader.take_below(at, target):
-                key = (message.key() or b"").decode(errors="replace")
-                if own_name is NAMES_CONSENTS:
-                    self._name(key, message)
-                else:
-                    self._campaign(key, message)
+            messages = self._reader.take_below(at, target)
+            apply = self._name if own_name is NAMES_CONSENTS else self._campaign
+            for place, message in enumerate(messages):
+                try:
+                    apply((message.key() or b"").decode(errors="replace"), message)
+                except RegistryUnavailable:
+                    self._reader.put_back(at, messages[place:])
+                    raise
             if target > self.offsets.get(own_name.name, -1):
                 self.offsets = {**self.offsets, own_name.name: target}
 

@@ -4,6 +4,9 @@ Dead letters: records that nobody can judge, with their bytes untouched.
 The headers are Kafka Connect's (``org.apache.kafka.connect.runtime.errors
 .DeadLetterQueueReporter``), so that the tools that people have read them. They name the record and
 the class of the error, never its content.
+
+What is too large to be written untouched is left where it stands: its dead letter has no key, no
+value and no own headers, and says so (``consent-gate-left-out``: how many bytes).
 """
 
 from __future__ import annotations
@@ -11,16 +14,29 @@ from __future__ import annotations
 from typing import cast
 
 from streams.errors import DeadLetter
+from streams.gate.bounds import DEAD_LETTER_MAX_BYTES, size_of
 from streams.gate.transaction import Headers, Output
 from streams.state.log_reader import Fetched
 
 _PREFIX = "__connect.errors."
 CAUSE_HEADER = "consent-gate-cause"
+LEFT_OUT_HEADER = "consent-gate-left-out"
 
 
 def headers_of(message: Fetched) -> Headers:
-    """The record's own headers, as they can be written again."""
-    return cast(Headers, message.headers() or [])
+    """
+    The record's own headers, as they can be written again.
+
+    None where a header's name is not UTF-8: confluent-kafka cannot read such headers. It raises
+    SystemError once (seen with 2.16) and leaves half-made tuples behind that end the process when
+    they are touched; so they are replaced.
+    """
+    try:
+        headers = message.headers()
+    except SystemError:
+        headers = []
+        message.set_headers(headers)
+    return cast(Headers, headers or [])
 
 
 def dead_letter(
@@ -44,5 +60,8 @@ def dead_letter(
         (_PREFIX + "exception.message", str(error)),
         (CAUSE_HEADER, error.cause),
     ]
-    headers = [*headers_of(message), *about]
-    return Output(topic, partition, message.key(), message.value(), headers)
+    key, value, own = message.key(), message.value(), headers_of(message)
+    size = size_of(key, value, own)
+    if size > DEAD_LETTER_MAX_BYTES:
+        return Output(topic, partition, None, None, [*about, (LEFT_OUT_HEADER, str(size))])
+    return Output(topic, partition, key, value, [*own, *about])

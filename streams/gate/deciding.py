@@ -15,6 +15,7 @@ from typing import Final, NamedTuple, assert_never
 from streams.codec.codec import Codecs
 from streams.codec.recogniser import Recogniser
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge
+from streams.gate.bounds import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES, refuse_long, size_of
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.splicing import (
     ContentBytes,
@@ -46,7 +47,7 @@ from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.subject_ids import SubjectIds
 from streams.state.log_reader import Fetched
 from streams.state.subjects import Subjects
-from streams.topology import INPUT_MAX_BYTES, SMS_REQUESTED
+from streams.topology import SMS_REQUESTED
 
 OUR_HEADERS: Final = "consent-gate-"
 """Headers of this prefix on a request are not passed on: only the gate may say these things."""
@@ -139,9 +140,15 @@ class Deciding:
         self, work: Work, message: Fetched, policy: Policy, verdicts: Verdicts, stamped: Stamp
     ) -> None:
         raw, key, offset = message.value(), message.key(), message.offset() or 0
-        if raw is not None and len(raw) > INPUT_MAX_BYTES:
-            raise TooLarge(f"The request has {len(raw)} bytes; at most {INPUT_MAX_BYTES} may pass.")
+        if raw is not None and len(raw) > REQUEST_MAX_BYTES:
+            raise TooLarge(
+                f"The request has {len(raw)} bytes; at most {REQUEST_MAX_BYTES} may pass."
+            )
+        own_headers = headers_of(message)
+        if own_headers and size_of(None, None, own_headers) > HEADERS_MAX_BYTES:
+            raise TooLarge(f"The headers are larger than the {HEADERS_MAX_BYTES} bytes that pass.")
         request_id, recipient, valid_until, kept = self._recogniser.read(raw)
+        refuse_long(request_id)
         partition = work.partition
         subject_id, state = self._recipient(partition, recipient, key)
         assessment = assess_content(kept.content, valid_until, state, self._campaigns, self._now_ms)
@@ -167,7 +174,7 @@ class Deciding:
         match verdict.outcome:
             case Outcome.ALLOWED:
                 headers = _headers(
-                    message, decision_id, policy.version, work.consent_offset, valid_until
+                    own_headers, decision_id, policy.version, work.consent_offset, valid_until
                 )
                 work.outputs.append(Output(self._topics.allowed, partition, key, raw, headers))
             case Outcome.QUARANTINED:
@@ -196,6 +203,7 @@ class Deciding:
         work.tally.decided(verdict, message.timestamp()[1])
 
     def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
+        refuse_long(request.purpose, request.campaign_id, request.sender_id, request.template_id)
         content = content_of(request, self._names, self._now_ms)
         return _Kept(content, content_bytes(request)), repeats(request)
 
@@ -227,14 +235,14 @@ class Deciding:
 
 
 def _headers(
-    message: Fetched,
+    own_headers: Headers,
     decision_id: str,
     policy_version: str,
     consent_offset: int,
     valid_until: int | None,
 ) -> Headers:
     """The request's own headers, and ours, which nobody else may say."""
-    headers = [h for h in headers_of(message) if not h[0].startswith(OUR_HEADERS)]
+    headers = [h for h in own_headers if not h[0].startswith(OUR_HEADERS)]
     headers.append(("consent-gate-decision-id", decision_id))
     headers.append(("consent-gate-policy-version", policy_version))
     headers.append(("consent-gate-consent-offset", str(consent_offset)))

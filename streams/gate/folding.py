@@ -25,6 +25,7 @@ from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from streams.codec.codec import Codecs
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge, Undecodable
+from streams.gate.bounds import EVENT_MAX_BYTES, RESENT_MAX_BYTES, refuse_long, size_of
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
@@ -37,6 +38,7 @@ from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.keyring import KeyRing
 from streams.sealing.signatures import Statement
+from streams.sealing.subject_ids import SUBJECT_ID_BYTES
 from streams.state.fold import (
     fold_consent,
     fold_contact,
@@ -45,7 +47,7 @@ from streams.state.fold import (
 )
 from streams.state.log_reader import At, Fetched, LogReader
 from streams.state.subjects import Subjects
-from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES, INPUT_MAX_BYTES
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
 FIRST_APPENDED_HEADER: Final = "consent-gate-first-appended"
 """On a re-sent event: when it was first appended, signed over its key and value."""
@@ -123,6 +125,9 @@ class Folding:
             return
         try:
             event = self._codecs.consent_events.decode(_bounded(message.value()))
+            scope = event.scope
+            refuse_long(event.event_id, event.purpose, scope.sender_id, scope.campaign_id)
+            refuse_long(event.time_zone, event.region)
         except (Undecodable, TooLarge) as error:
             self._unreadable(work, message, stood, error, key, here=here)
             return
@@ -281,6 +286,7 @@ class Folding:
     def _contact(self, work: Work, message: Fetched, appended_at: int) -> None:
         try:
             entry: ContactEntry = self._codecs.contact_entries.decode(_bounded(message.value()))
+            refuse_long(entry.upload_id)
         except (Undecodable, TooLarge) as error:
             # An entry only ever taints: without it nothing more is allowed than consent carries.
             self._dead_letter(work, message, error, CONTACTS_ENTRIES.name, "fold")
@@ -288,6 +294,8 @@ class Folding:
         unfit: DeadLetter | None = None
         if message.key() != entry.subject_id:
             unfit = KeyMismatch("The entry's key is not its subject id.")
+        elif {len(entry.subject_id), len(entry.uploader_id)} != {SUBJECT_ID_BYTES}:
+            unfit = Undecodable(f"The entry's ids do not have {SUBJECT_ID_BYTES} bytes.")
         elif not 0 <= entry.partition < self._partitions:
             unfit = Misplaced("The entry names a partition that does not exist.")
         if unfit is not None:
@@ -321,15 +329,27 @@ class Folding:
         partition: int,
         key: bytes,
     ) -> None:
-        """Send the record on under its own key, with the time at which it was first appended."""
+        """
+        Send the record on under its own key, with the time at which it was first appended.
+
+        One that would not fit is dead-lettered here. Where it is a consent event an empty one is
+        sent in its place: it cannot be read either, and holds the subject where that belongs.
+        """
         name = self._topics.consent if topic == CONSENT_EVENTS.name else self._topics.contacts
         first = self._first_appended(message, stood.appended_at)
-        statement = self._keyring.signer.sign_header(
-            Statement.FIRST_APPENDED, signed_of(key, message.value()), first
-        )
+        value = message.value()
         headers = [h for h in headers_of(message) if h[0] != FIRST_APPENDED_HEADER]
+        if size_of(key, value, headers) > RESENT_MAX_BYTES:
+            unfit = TooLarge("The record is too large to be sent to where it belongs.")
+            self._dead_letter(work, message, unfit, topic, "fold")
+            if topic != CONSENT_EVENTS.name:
+                return
+            value, headers = b"", []
+        statement = self._keyring.signer.sign_header(
+            Statement.FIRST_APPENDED, signed_of(key, value), first
+        )
         headers.append((FIRST_APPENDED_HEADER, statement))
-        work.resends.append(Output(name, partition, key, message.value(), headers))
+        work.resends.append(Output(name, partition, key, value, headers))
         work.tally.resent[topic] += 1
 
     def _dead_letter(
@@ -360,8 +380,8 @@ def _number(key: bytes | str | None) -> str | None:
 
 def _bounded(value: bytes | None) -> bytes:
     """What the ledger and the changelog repeat of an event must fit into their records."""
-    if value is not None and len(value) > INPUT_MAX_BYTES:
-        raise TooLarge(f"The record has {len(value)} bytes; at most {INPUT_MAX_BYTES} are read.")
+    if value is not None and len(value) > EVENT_MAX_BYTES:
+        raise TooLarge(f"The record has {len(value)} bytes; at most {EVENT_MAX_BYTES} are read.")
     return value or b""
 
 
@@ -379,7 +399,7 @@ def _offset(message: Fetched) -> int:
 
 def _header(message: Fetched, name: str) -> bytes | None:
     """The last header of this name, as Kafka's own ``lastHeader``."""
-    for key, value in reversed(message.headers() or []):
+    for key, value in reversed(headers_of(message)):
         if key == name and isinstance(value, bytes):
             return value
     return None

@@ -113,6 +113,7 @@ class Gate:
         self._tick = tick_seconds
         self._next_tick = 0.0
         self._backoff = 0.0
+        self._commit_seconds = 0.0
         self._stopping = False
         self._reloading = False
 
@@ -145,7 +146,9 @@ class Gate:
         self._tell_readiness()
         waiting = any(owned.phase is not Phase.LIVE for owned in self._assignment.all())
         timing = Timing(self._telemetry)
-        taken = self._intake.take(BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS)
+        taken = self._intake.take(
+            BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS, self._commit_seconds
+        )
         timing.done(Step.TAKE, since=taken.first_at)
         works = self._works(taken)
         if works:
@@ -242,9 +245,16 @@ class Gate:
             unreachable = any(offset is None for offset in late.values())
             cause = StallCause.STATE_UNREACHABLE if unreachable else StallCause.STATE_NOT_REACHED
             self._assignment.stall(work.owned, cause, late)
-        if ready:
+        if not ready:
+            return []
+        try:
             self._broadcast.fold(targets.offsets)
-            self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
+        except RegistryUnavailable as error:
+            for work in ready:
+                self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
+            self._telemetry.emit(ErrorMet(error))
+            return []
+        self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
         return ready
 
     def _distrust(self, works: list[Work], targets: Targets) -> None:
@@ -313,6 +323,7 @@ class Gate:
         timing.done(Step.COMMIT)
         self._backoff = 0.0
         seconds = time.monotonic() - began
+        self._commit_seconds += (seconds - self._commit_seconds) / 4
         self._telemetry.emit(TransactionEnded(TransactionResult.COMMITTED, seconds))
         self._committed(commit, works, now_ms)
         timing.done(Step.STORE)

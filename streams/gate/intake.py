@@ -52,22 +52,26 @@ class Intake:
         self._telemetry = telemetry
         self._max_records = max_records
         self._max_bytes = max_bytes
-        self._linger = linger_seconds
+        self._most_linger = linger_seconds
 
-    def take(self, wait_seconds: float) -> Taken:
+    def take(self, wait_seconds: float, commit_seconds: float) -> Taken:
         """
         Return what is there, waiting at most ``wait_seconds`` for the first request.
 
-        Then it gathers what else has arrived for at most the linger time, up to the bounds. Under
-        light load a batch is a request or two; under a backlog librdkafka's queue is full and the
-        batch is as large as it may be. A rebalance in the middle voids what was taken.
+        Then it gathers what else comes in a quarter of the time that a commit takes just now, at
+        most the linger time, up to the bounds. What a commit takes depends on the partitions it
+        touches more than on anything else (transaction markers): a few are quick, and then waiting
+        would be what costs. Under light load a batch is a request or two; under a backlog
+        librdkafka's queue is full and the batch as large as it may be. A rebalance in the middle
+        voids what was taken.
         """
         epoch = self._assignment.epoch
         try:
             messages = self._consumer.consume(1, wait_seconds)
             first_at = time.monotonic()
             if messages:
-                self._gather(messages, first_at + self._linger)
+                linger = min(commit_seconds / 4, self._most_linger)
+                self._gather(messages, first_at + linger)
         except KafkaException as error:
             raise _for_people(error.args[0]) from error
         if self._assignment.epoch != epoch:
