@@ -48,7 +48,7 @@ from streams.config import Settings
 from streams.gate.topics import GateTopics
 from streams.kafka.clients import admin_config, producer_config, reader_config
 from streams.kafka.topics import apply
-from streams.records.events import Campaign, CampaignState, ConsentEvent, ConsentKind, Source
+from streams.records.events import Basis, Campaign, CampaignState, ConsentEvent, ConsentKind, Source
 from streams.records.requests import SmsRequested
 from streams.sealing.secrets_folder import init_secrets
 
@@ -128,6 +128,7 @@ class Ground:
                 occurred_at=now - 86_400_000,
                 source=Source.SELF_SERVICE,
                 purpose="marketing",
+                basis=Basis.EXPRESS,
             )
             self.write(self.topics.consent, event.subject, self.codecs.consent_events.encode(event))
         pause = Campaign(PAUSED, CampaignState.PAUSED, "p1", None, "bench", None, now)

@@ -98,7 +98,8 @@ class ConsentEvent(Record):
     One thing a person, an operator or a carrier said about one number.
 
     ``subject`` is E.164. A null ``purpose`` means all purposes and is meant for WITHDRAWN; a
-    GRANTED without one is refused. ``effective_at`` is the day a number was reassigned.
+    GRANTED without one is refused. A writer who does not say on what a grant rests has not said
+    that it is EXPRESS. ``effective_at`` is the day a number was reassigned.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("kind", "purpose", "source")
@@ -109,7 +110,7 @@ class ConsentEvent(Record):
     occurred_at: int
     source: Source
     purpose: str | None = None
-    basis: Basis = Basis.EXPRESS
+    basis: Basis = Basis.IMPLIED
     conditional: bool = False
     scope: Scope = field(default_factory=Scope)
     effective_at: int | None = None

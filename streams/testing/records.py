@@ -77,6 +77,7 @@ def a_consent_event(**changes: Any) -> ConsentEvent:
             occurred_at=NOON - A_DAY_MS,
             source=Source.SELF_SERVICE,
             purpose="marketing",
+            basis=Basis.EXPRESS,
         ),
         **changes,
     )

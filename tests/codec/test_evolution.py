@@ -99,7 +99,7 @@ def test_defaults_that_are_bytes_enums_and_records_arrive_as_such():
         "source": "SELF_SERVICE",
     }
     read = codec_knowing(ConsentEvent, old_event).decode(written(old_event, plain))
-    assert (read.basis, read.scope, read.source) == (Basis.EXPRESS, Scope(), Source.SELF_SERVICE)
+    assert (read.basis, read.scope, read.source) == (Basis.IMPLIED, Scope(), Source.SELF_SERVICE)
 
 
 def test_a_field_that_was_removed_since_is_skipped():
