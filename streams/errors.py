@@ -7,7 +7,7 @@ Every error this package raises on purpose, split by what the caller does next.
     ├── Retry                 wait, then do the same again; nothing was decided
     │   ├── KafkaUnavailable      a broker, a coordinator or a partition's leader did not answer
     │   ├── RegistryUnavailable   a schema id is unknown and the registry cannot be asked: a stall
-    │   └── StateNotReached       the state did not reach its barrier in time
+    │   └── StoreFull             the local store has no room: these partitions are held
     ├── DeadLetter            this one record can never be judged; keep its bytes, go on
     │   ├── Undecodable           no schema reads these bytes
     │   ├── NotE164               the recipient is not an E.164 number
@@ -24,6 +24,8 @@ Every error this package raises on purpose, split by what the caller does next.
         ├── SchemaError           a schema is missing, or the registry refuses it
         ├── EmbeddedBrokerError   the embedded Kafka cannot start
         ├── StateLost             positions or records are gone that a restore needs
+        │   └── PartitionLost         those of one partition: it is held, the others go on
+        ├── StoreInUse            another process works in the same state directory
         ├── Fenced                another gate runs under the same identity
         └── ProofBroken           the chain of decisions does not hold
 
@@ -50,8 +52,8 @@ class RegistryUnavailable(Retry):
     """A schema id is unknown and the registry cannot be asked. Its partition stalls."""
 
 
-class StateNotReached(Retry):
-    """The state of some partitions did not reach the barrier in time."""
+class StoreFull(Retry):
+    """The map (``state_map_bytes``) or the disk is full: the partitions of this write are held."""
 
 
 class DeadLetter(ConsentGateError):
@@ -152,6 +154,16 @@ class StateLost(Stop):
     """Records or positions that a restore needs are gone. Never skipped silently."""
 
     exit_code = 8
+
+
+class PartitionLost(StateLost):
+    """Records that one partition still needs are gone: it is held, the others go on."""
+
+
+class StoreInUse(Stop):
+    """Another process works in the same state directory."""
+
+    exit_code = 11
 
 
 class Fenced(Stop):

@@ -27,6 +27,7 @@ from streams.gate.gate import Gate
 from streams.gate.intake import Intake
 from streams.gate.live_policy import LivePolicy
 from streams.gate.resend import Resender
+from streams.gate.restoring import Restoring
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Transactor
 from streams.kafka.clients import (
@@ -143,15 +144,21 @@ def assembled(
             admin=admin,
             barrier=barrier,
             topics=topics,
-            group_id=settings.group_id,
-            key_check=keyring.subject_ids.check_value,
-            store=store,
+            restoring=Restoring(
+                admin=admin,
+                barrier=barrier,
+                topics=topics,
+                group_id=settings.group_id,
+                key_check=keyring.subject_ids.check_value,
+                store=store,
+                positions=codecs.positions,
+                reader=restores,
+                telemetry=telemetry,
+                timeout_seconds=ADMIN_TIMEOUT_SECONDS,
+            ),
             subjects=subjects,
-            positions=codecs.positions,
-            restores=restores,
             state=reader,
             telemetry=telemetry,
-            timeout_seconds=ADMIN_TIMEOUT_SECONDS,
         )
         yield Gate(
             topics=topics,

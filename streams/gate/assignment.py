@@ -28,58 +28,31 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from confluent_kafka import (
     OFFSET_END,
     Consumer,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaException,
     TopicPartition,
 )
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka.admin import AdminClient
 
-from streams.codec.codec import RecordCodec
-from streams.errors import SecretsError, StateLost, Undecodable
+from streams.errors import PartitionLost, StateLost, StoreFull
 from streams.gate.barrier import Barrier, answered
 from streams.gate.owned import Owned, Phase
+from streams.gate.restoring import RETRY_SECONDS, Restoring
 from streams.gate.topics import GateTopics
-from streams.records.subject import Position
 from streams.state.log_reader import At, LogReader
-from streams.state.restore import Extent, Restore
-from streams.state.store import Store, StoreFull
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
     ErrorMet,
     PartitionResumed,
     PartitionStalled,
     Rebalanced,
-    RecordsLost,
-    RestoreFinished,
-    RestoreProgressed,
 )
 from streams.telemetry.labels import RebalanceKind, StallCause
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import SMS_REQUESTED
-
-RETRY_SECONDS: Final = 0.3
-"""Pause before a question that got no answer is asked again."""
-
-
-@dataclass(slots=True)
-class _Coming:
-    """The answers that a partition in phase ASKING waits for, and its restore afterwards."""
-
-    began: float = field(default_factory=time.monotonic)
-    committed: Future[Any] | None = None
-    committed_offset: int = -1
-    low: dict[At, Future[Any]] = field(default_factory=dict)
-    high: dict[At, Future[Any]] = field(default_factory=dict)
-    restore: Restore | None = None
-    requests: tuple[int, int] = (0, 0)
-    earliest: dict[At, int] = field(default_factory=dict)
 
 
 class Assignment:
@@ -92,31 +65,20 @@ class Assignment:
         admin: AdminClient,
         barrier: Barrier,
         topics: GateTopics,
-        group_id: str,
-        key_check: bytes,
-        store: Store,
+        restoring: Restoring,
         subjects: Subjects,
-        positions: RecordCodec[Position],
-        restores: LogReader,
         state: LogReader,
         telemetry: Telemetry,
-        timeout_seconds: float,
     ) -> None:
         self._consumer = consumer
         self._admin = admin
         self._barrier = barrier
         self._topics = topics
-        self._group_id = group_id
-        self._key_check = key_check
-        self._store = store
+        self._restoring = restoring
         self._subjects = subjects
-        self._positions = positions
-        self._restores = restores
         self._state = state
         self._telemetry = telemetry
-        self._timeout = timeout_seconds
         self._owned: dict[int, Owned] = {}
-        self._coming: dict[int, _Coming] = {}
         self._probes: dict[int, dict[At, Future[Any]]] = {}
         self.epoch = 0
         """Raised by every rebalance: what was taken under another epoch is void."""
@@ -145,7 +107,7 @@ class Assignment:
             consumer.pause(assigned)
         for tp in partitions:
             self._owned[tp.partition] = Owned(tp.partition)
-            self._coming[tp.partition] = _Coming()
+            self._restoring.begin(tp.partition)
         numbers = [tp.partition for tp in partitions]
         self._telemetry.emit(Rebalanced(RebalanceKind.ASSIGNED, numbers))
         for number in numbers:
@@ -170,9 +132,7 @@ class Assignment:
 
     def _drop(self, number: int) -> None:
         """Forget what is in memory of a partition; its place in the store stays."""
-        coming = self._coming.pop(number, None)
-        if coming is not None and coming.restore is not None:
-            coming.restore.abandon()
+        self._restoring.drop(number)
         self._probes.pop(number, None)
         self._state.stop(self._topics.state_of(number))
         self._subjects.forget(number)
@@ -200,14 +160,11 @@ class Assignment:
         Raises :class:`StateLost` or :class:`SecretsError` when the gate must not go on.
         """
         self._admin.poll(0)  # librdkafka's log lines pile up in a client that nobody polls
-        if any(coming.restore is not None for coming in self._coming.values()):
-            self._restores.fetch(0.01)
+        self._restoring.fetch()
         for owned in self.all():
             if time.monotonic() < owned.not_before:
                 continue
             match owned.phase:
-                case Phase.ASKING:
-                    self._ask(owned)
                 case Phase.RESTORING:
                     self._restore(owned)
                 case Phase.STALLED:
@@ -215,194 +172,31 @@ class Assignment:
                 case Phase.LIVE | Phase.HELD:
                     pass
 
-    def _later(self, owned: Owned) -> None:
-        owned.not_before = time.monotonic() + RETRY_SECONDS
-
-    def _ask(self, owned: Owned) -> None:
-        coming = self._coming[owned.partition]
-        if coming.committed is None:
-            coming.committed = self._ask_committed(owned.partition)
-        if not coming.committed.done():
-            return
-        if not coming.low:
-            offset = _committed_offset(coming.committed, owned.partition)
-            if offset is None:
-                coming.committed = None
-                self._later(owned)
-                return
-            coming.committed_offset = offset
-            self._ask_extents(owned.partition, coming)
-        answers = [*coming.low.values(), *coming.high.values()]
-        if not all(answer.done() for answer in answers):
-            return
-        low = {at: answered(answer) for at, answer in coming.low.items()}
-        high = {at: answered(answer) for at, answer in coming.high.items()}
-        if any(offset is None for offset in (*low.values(), *high.values())):
-            began = coming.began
-            self._coming[owned.partition] = _Coming(began=began)
-            self._later(owned)
-            return
-        self._begin_restore(
-            owned,
-            coming,
-            {at: offset for at, offset in low.items() if offset is not None},
-            {at: offset for at, offset in high.items() if offset is not None},
-        )
-
-    def _ask_committed(self, partition: int) -> Future[Any]:
-        asked = ConsumerGroupTopicPartitions(
-            self._group_id, [TopicPartition(self._topics.requests, partition)]
-        )
-        answers = self._admin.list_consumer_group_offsets(
-            [asked], require_stable=True, request_timeout=self._timeout
-        )
-        answer: Future[Any] = answers[self._group_id]
-        return answer
-
-    def _ask_extents(self, partition: int, coming: _Coming) -> None:
-        topics = self._topics
-        wanted = [
-            At(topics.changelog, partition),
-            At(topics.keys, partition),
-            *topics.state_of(partition),
-            At(topics.requests, partition),
-        ]
-        coming.high = self._barrier.ask(wanted)
-        answers = self._admin.list_offsets(
-            {TopicPartition(at.topic, at.partition): OffsetSpec.earliest() for at in wanted},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self._timeout,
-        )
-        coming.low = {At(tp.topic, tp.partition): answer for tp, answer in answers.items()}
-
-    def _begin_restore(
-        self, owned: Owned, coming: _Coming, low: dict[At, int], high: dict[At, int]
-    ) -> None:
-        number = owned.partition
-        changelog = At(self._topics.changelog, number)
-        keys = At(self._topics.keys, number)
-        requests = At(self._topics.requests, number)
-        coming.earliest = low
-        coming.requests = (low[requests], high[requests])
-        if high[changelog] == 0:
-            self._first_start(owned, coming)
-            return
-        try:
-            coming.restore = Restore(
-                number,
-                store=self._store,
-                reader=self._restores,
-                changelog=Extent(changelog, low[changelog], high[changelog]),
-                keys=Extent(keys, low[keys], high[keys]),
-                now_ms=int(time.time() * 1000),
-            )
-        except StoreFull as error:
-            self.hold(owned, StallCause.STORE_FULL, error)
-            return
-        owned.phase = Phase.RESTORING
-
-    def _first_start(self, owned: Owned, coming: _Coming) -> None:
-        """Begin a partition whose changelog never held a record: everything from the beginning."""
-        number = owned.partition
-        if coming.committed_offset >= 0:
-            raise StateLost(
-                f"The group {self._group_id!r} has decided requests of partition {number}, but "
-                f"{self._topics.changelog} is empty: it was deleted or made anew. Restore it, or "
-                "begin again with another topic_prefix and import consent and suppressions there."
-            )
-        self._store.forget(number)
-        self._go(
-            owned,
-            Position(
-                partition=number,
-                request_offset=coming.requests[0],
-                consent_offset=coming.earliest[At(self._topics.consent, number)],
-                contacts_offset=coming.earliest[At(self._topics.contacts, number)],
-                key_check=self._key_check,
-            ),
-        )
-
     def _restore(self, owned: Owned) -> None:
         number = owned.partition
-        coming = self._coming[number]
-        restore = coming.restore
-        if restore is None:
-            return
         try:
-            done = restore.step(
-                lambda done, total: self._telemetry.emit(RestoreProgressed(number, done, total))
-            )
+            position = self._restoring.step(number)
         except StoreFull as error:
             self.hold(owned, StallCause.STORE_FULL, error)
             return
-        if not done:
+        except PartitionLost as error:
+            self.hold(owned, StallCause.OUT_OF_RANGE, error)
             return
-        try:
-            position = self._positions.decode(restore.position)
-        except Undecodable as error:
-            raise StateLost(
-                f"The position of partition {number} in {self._topics.changelog} cannot be read: "
-                "was it written by a newer version?"
-            ) from error
-        if position.key_check != self._key_check:
-            raise SecretsError(
-                f"Partition {number} was written with another subject-id key than the one in "
-                "secrets_dir: with this key no withdrawal in it would be found. Put the "
-                "installation's own key back."
-            )
-        self._telemetry.emit(
-            RestoreFinished(
-                number, time.monotonic() - coming.began, restore.records, restore.rebuilt
-            )
-        )
-        self._go(owned, position)
-
-    def _go(self, owned: Owned, position: Position) -> None:
-        """Let a restored partition read its state topics; its requests follow when it is sought."""
-        number = owned.partition
-        coming = self._coming.pop(number)
+        if position is None:
+            return
         owned.position = position
-        gone = self._gone(position, coming)
-        if gone is not None:
-            self.hold(owned, StallCause.OUT_OF_RANGE, gone)
-            return
-        topics = self._topics
         self._state.start(
             {
-                At(topics.consent, number): position.consent_offset,
-                At(topics.contacts, number): position.contacts_offset,
+                At(self._topics.consent, number): position.consent_offset,
+                At(self._topics.contacts, number): position.contacts_offset,
             }
         )
         owned.waits_for = {}
         owned.phase = Phase.STALLED
         self._recheck(owned)
 
-    def _gone(self, position: Position, coming: _Coming) -> StateLost | None:
-        """Say what this partition would have to read but cannot any more."""
-        number = position.partition
-        first, end = coming.requests
-        if position.request_offset < first:
-            lost = first - position.request_offset
-            self._telemetry.emit(RecordsLost(SMS_REQUESTED, number, lost))
-            return StateLost(
-                f"{lost} requests of {self._topics.requests} partition {number} were deleted "
-                "before they were decided: the gate stood still for longer than they are kept."
-            )
-        if position.request_offset > end:
-            return StateLost(
-                f"{self._topics.requests} partition {number} ends at {end}, before the offset "
-                f"{position.request_offset} up to which it was decided: it was made anew."
-            )
-        for topic, offset in (
-            (self._topics.consent, position.consent_offset),
-            (self._topics.contacts, position.contacts_offset),
-        ):
-            if offset < coming.earliest[At(topic, number)]:
-                return StateLost(
-                    f"Events of {topic} partition {number} were deleted before they were folded: "
-                    "a withdrawal may be among them. Nothing of this partition is decided."
-                )
-        return None
+    def _later(self, owned: Owned) -> None:
+        owned.not_before = time.monotonic() + RETRY_SECONDS
 
     # ------------------------------------------------------------------------- stalled and resumed
 
@@ -487,22 +281,8 @@ class Assignment:
             if owned.phase is Phase.LIVE:
                 self._consumer.pause([TopicPartition(self._topics.requests, owned.partition)])
             self._drop(owned.partition)
-            owned.phase = Phase.ASKING
+            owned.phase = Phase.RESTORING
             owned.stall = StallCause.RESTORING
             owned.waits_for = {}
-            self._coming[owned.partition] = _Coming()
+            self._restoring.begin(owned.partition)
             self._telemetry.emit(PartitionStalled(owned.partition, StallCause.RESTORING))
-
-
-def _committed_offset(answer: Future[Any], partition: int) -> int | None:
-    """Return the group's offset, -1 where it has none, None where it is not stable or unknown."""
-    try:
-        result = answer.result()
-    except (KafkaException, ValueError):
-        return None
-    for tp in result.topic_partitions:
-        if tp.partition == partition:
-            if tp.error is not None:
-                return None
-            return max(int(tp.offset), -1)
-    return -1

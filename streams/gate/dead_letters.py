@@ -11,6 +11,7 @@ value and no own headers, and says so (``consent-gate-left-out``: how many bytes
 
 from __future__ import annotations
 
+from operator import methodcaller
 from typing import cast
 
 from streams.errors import DeadLetter
@@ -22,17 +23,21 @@ _PREFIX = "__connect.errors."
 CAUSE_HEADER = "consent-gate-cause"
 LEFT_OUT_HEADER = "consent-gate-left-out"
 
+_headers_checked = methodcaller("headers")
+"""Not ``message.headers()``: once that line is hot CPython (3.11) calls the C function without
+looking whether it failed, so that no SystemError is raised."""
+
 
 def headers_of(message: Fetched) -> Headers:
     """
     The record's own headers, as they can be written again.
 
-    None where a header's name is not UTF-8: confluent-kafka cannot read such headers. It raises
-    SystemError once (seen with 2.16) and leaves half-made tuples behind that end the process when
-    they are touched; so they are replaced.
+    None where a header's name is not UTF-8: confluent-kafka (2.16) cannot read such headers. It
+    leaves half-made tuples behind, which end the process when they are touched, and are therefore
+    replaced.
     """
     try:
-        headers = message.headers()
+        headers = _headers_checked(message)
     except SystemError:
         headers = []
         message.set_headers(headers)

@@ -19,16 +19,14 @@ signal handlers.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from typing import Final
 
-from confluent_kafka import TopicPartition
-
 from streams.codec.codec import Codecs
-from streams.errors import Aborted, Indefinite, KafkaUnavailable, RegistryUnavailable
+from streams.errors import Aborted, Indefinite, KafkaUnavailable, RegistryUnavailable, StoreFull
 from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, Targets
 from streams.gate.broadcast import Broadcast
+from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
 from streams.gate.intake import Intake, Taken
@@ -37,13 +35,12 @@ from streams.gate.owned import Owned, Phase
 from streams.gate.resend import Resender
 from streams.gate.timing import Timing
 from streams.gate.topics import GateTopics
-from streams.gate.transaction import Output, Transactor
+from streams.gate.transaction import Transactor
 from streams.gate.work import Chain, Work
-from streams.records.subject import POSITION_KEY, Position
 from streams.sealing.signatures import Signer
 from streams.state.log_reader import At, LogReader
-from streams.state.store import Reached, Store, StoreFull
-from streams.state.subjects import Encoded, Subjects
+from streams.state.store import Store
+from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
     BarrierReached,
     ErrorMet,
@@ -302,7 +299,15 @@ class Gate:
         began = time.monotonic()
         try:
             self._resender.send(record for work in works for record in work.resends)
-            commit = _Commit(self, works, now_ms)
+            commit = Commit(
+                works,
+                topics=self._topics,
+                codecs=self._codecs,
+                subjects=self._subjects,
+                store=self._store,
+                signer=self._signer,
+                now_ms=now_ms,
+            )
             self._transactor.run(
                 commit.outputs,
                 commit.offsets,
@@ -361,7 +366,7 @@ class Gate:
         while not self._stopping and time.monotonic() < until:
             time.sleep(0.02)
 
-    def _committed(self, commit: _Commit, works: list[Work], now_ms: int) -> None:
+    def _committed(self, commit: Commit, works: list[Work], now_ms: int) -> None:
         try:
             self._subjects.committed(commit.reached(now_ms), commit.encoded)
         except StoreFull as error:
@@ -382,7 +387,7 @@ class Gate:
             self._health.set(Condition.ASSIGNED, True)
         else:
             self._health.set(Condition.ASSIGNED, False, "no partitions are assigned to this gate")
-        coming = [o.partition for o in owned if o.phase in (Phase.ASKING, Phase.RESTORING)]
+        coming = [o.partition for o in owned if o.phase is Phase.RESTORING]
         if not owned or coming:
             which = ", ".join(map(str, coming)) or "none assigned"
             self._health.set(Condition.RESTORED, False, f"partitions being restored: {which}")
@@ -405,78 +410,3 @@ class Gate:
                 self._telemetry.emit(
                     StateLag(owned.partition, topic, behind, seconds if late else 0.0)
                 )
-
-
-class _Commit:
-    """What one transaction writes, and what is learnt from its delivery."""
-
-    def __init__(self, gate: Gate, works: Iterable[Work], now_ms: int) -> None:
-        topics, codecs, subjects = gate._topics, gate._codecs, gate._subjects
-        self.outputs: list[Output] = []
-        self.offsets: list[TopicPartition] = []
-        self.positions: dict[int, Position] = {}
-        self.encoded: dict[int, Encoded] = {}
-        self.on_delivery: dict[int, Callable[[int], None]] = {}
-        self._store = gate._store
-        self._position_bytes: dict[int, bytes] = {}
-        self._changelog_next: dict[int, int] = {}
-        self._keys_next: dict[int, int] = {}
-        for work in works:
-            self._add(work, now_ms, topics, codecs, subjects, gate._signer)
-
-    def _add(
-        self,
-        work: Work,
-        now_ms: int,
-        topics: GateTopics,
-        codecs: Codecs,
-        subjects: Subjects,
-        signer: Signer,
-    ) -> None:
-        partition = work.partition
-        work.decisions.seal(signer)
-        work.ledger.seal(signer)
-        self.outputs += work.outputs
-        self.outputs += work.decisions.outputs
-        self.outputs += work.ledger.outputs
-        overlay = subjects.changed(partition)
-        encoded = self.encoded[partition] = Encoded()
-        for subject_id, key in overlay.keys.items():
-            value = None if key is None else codecs.subject_keys.encode(key)
-            encoded.keys[subject_id] = value
-            self.outputs.append(Output(topics.keys, partition, subject_id, value))
-        if overlay.keys:
-            self._learn(self._keys_next, partition)
-        for subject_id, state in overlay.states.items():
-            value = codecs.subject_states.encode(state)
-            encoded.states[subject_id] = value
-            self.outputs.append(Output(topics.changelog, partition, subject_id, value))
-        position = self.positions[partition] = work.position(now_ms)
-        raw = self._position_bytes[partition] = codecs.positions.encode(position)
-        self.outputs.append(Output(topics.changelog, partition, POSITION_KEY, raw))
-        self._learn(self._changelog_next, partition)
-        # Sent for every partition, moved or not: it is the offsets that the broker refuses when
-        # the partition belongs to another gate by now.
-        self.offsets.append(TopicPartition(topics.requests, partition, position.request_offset))
-
-    def _learn(self, into: dict[int, int], partition: int) -> None:
-        """Note the offset behind the output added last, once it is known."""
-
-        def delivered(offset: int) -> None:
-            into[partition] = offset + 1
-
-        self.on_delivery[len(self.outputs) - 1] = delivered
-
-    def reached(self, now_ms: int) -> dict[int, Reached]:
-        """How far each partition's store goes now. Only after the commit."""
-        found = {}
-        for partition, raw in self._position_bytes.items():
-            before = self._store.reached(partition)
-            keys_before = 0 if before is None else before.keys_next
-            found[partition] = Reached(
-                raw,
-                self._changelog_next[partition],
-                self._keys_next.get(partition, keys_before),
-                now_ms,
-            )
-        return found

@@ -17,10 +17,8 @@ class Phase(Enum):
     Its requests are paused in every phase but LIVE.
     """
 
-    ASKING = auto()
-    """Its committed offsets and the extents of its topics are being asked for."""
     RESTORING = auto()
-    """Its state is being read from the changelog."""
+    """Its offsets are being asked for and its state is read from the changelog."""
     STALLED = auto()
     """Its state is known up to its position, but not up to the barrier."""
     LIVE = auto()
@@ -39,7 +37,7 @@ class Owned:
     """
 
     partition: int
-    phase: Phase = Phase.ASKING
+    phase: Phase = Phase.RESTORING
     position: Position = field(default_factory=lambda: Position(partition=-1))
     waits_for: dict[At, int | None] = field(default_factory=dict)
     stall: StallCause | None = StallCause.RESTORING

@@ -133,8 +133,18 @@ class Work:
 
     @property
     def moved(self) -> bool:
-        """Whether there is anything to commit."""
-        return bool(self.requests) or any(self.folded.values())
+        """
+        Whether there is anything to commit.
+
+        An offset that moved without a record (an aborted transaction of somebody else) counts: were
+        it left behind, the topic's retention would in time overtake it.
+        """
+        committed = self.owned.position
+        return (
+            bool(self.requests)
+            or self.consent_offset != committed.consent_offset
+            or self.contacts_offset != committed.contacts_offset
+        )
 
     def position(self, now_ms: int) -> Position:
         """The position after this batch."""

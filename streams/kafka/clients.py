@@ -107,6 +107,9 @@ def consumer_config(
         # half a second after a fetch error: both would be stalls at the gate's pace.
         "fetch.queue.backoff.ms": 5,
         "fetch.error.backoff.ms": 100,
+        # A fetch that waits at the broker for more does not know of partitions that are assigned,
+        # sought or resumed meanwhile: with the default of 500 ms a takeover would stall on it.
+        "fetch.wait.max.ms": 50,
     }
     fixed: dict[str, Any] = {
         "group.id": group_id,

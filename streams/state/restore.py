@@ -69,8 +69,8 @@ class Restore:
             self._position: bytes | None = copy.position
             starts = (copy.changelog_next, copy.keys_next)
         else:
-            if copy is not None:
-                store.forget(partition)
+            # Also what a rebuild left that was cut off: a key in it may have been shredded since.
+            store.forget(partition)
             self._position = None
             starts = (changelog.low, keys.low)
         self.total = sum(e.high - start for e, start in zip(self._extents, starts, strict=True))
@@ -81,7 +81,8 @@ class Restore:
         Move what the reader has fetched into the store; true when all of it is there.
 
         Does not wait: the caller fetches. ``report`` is told how many offsets of how many are done.
-        Raises :class:`StateLost` when the changelog cannot be read to its end or has no Position.
+        Raises :class:`StateLost` when the changelog cannot be read to its end, or holds committed
+        records and no Position.
         """
         changelog, keys = self._extents
         write = PartitionWrite(self.partition)
@@ -104,13 +105,14 @@ class Restore:
                     into[key] = message.value()
         done = all(self._reader.reached(extent.at, extent.high) for extent in self._extents)
         if done:
-            if self._position is None:
+            if self._position is not None:
+                reached = Reached(self._position, changelog.high, keys.high, self._now_ms)
+                self._store.write([PartitionWrite(self.partition, states, shredded, reached)])
+            elif self.records or changelog.low:
                 raise StateLost(
                     f"{changelog.at.topic} partition {changelog.at.partition} holds records but no "
                     "position: it was not written by a gate, or was truncated."
                 )
-            reached = Reached(self._position, changelog.high, keys.high, self._now_ms)
-            self._store.write([PartitionWrite(self.partition, states, shredded, reached)])
             self._reader.stop([extent.at for extent in self._extents])
             report(self.total, self.total)
         elif states or shredded:
@@ -122,10 +124,13 @@ class Restore:
         return done
 
     @property
-    def position(self) -> bytes:
-        """The framed Position, once :meth:`step` has returned true."""
-        if self._position is None:
-            raise StateLost("The partition was not restored yet.")
+    def position(self) -> bytes | None:
+        """
+        The framed Position, once :meth:`step` has returned true.
+
+        None where nothing was ever committed to the changelog: a first start, even if a first
+        transaction was aborted and left its bytes there.
+        """
         return self._position
 
     def abandon(self) -> None:

@@ -23,7 +23,7 @@ from typing import IO, Final
 
 import lmdb
 
-from streams.errors import Retry, Stop
+from streams.errors import StoreFull, StoreInUse
 
 _PARTITION: Final = struct.Struct(">H")
 _REACHED: Final = struct.Struct(">QQQ")
@@ -31,14 +31,6 @@ _WRITTEN_BY: Final = b"written by"
 
 FORMAT: Final = "2"
 """Raised when the layout of the file changes: a file of another layout is emptied and rebuilt."""
-
-
-class StoreFull(Retry):
-    """The map (``state_map_bytes``) or the disk is full: the partitions of this write are held."""
-
-
-class StoreInUse(Stop):
-    """Another process works in the same state directory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ class Subjects:
         Move the overlays of these partitions into the store, after their transaction committed.
 
         ``encoded`` holds the same states and keys as they were written to the changelog. Raises
-        :class:`streams.state.store.StoreFull`; then the partitions have to be restored.
+        :class:`streams.errors.StoreFull`; then the partitions have to be restored.
         """
         self._store.write(
             PartitionWrite(

@@ -1,8 +1,9 @@
 """
 A gate in a process of its own that can be made to die at a step.
 
-``python -m tests.crash.gate_process SETTINGS.json [STEP NTH]``: kills itself with SIGKILL at the
-NTH transaction that carries requests, at STEP. What it says of itself goes to standard error.
+``python -m tests.crash.gate_process SETTINGS.json [STEP ARMED]``: once the file ARMED is there, it
+kills itself with SIGKILL in the next transaction that carries requests, at STEP. What it says of
+itself goes to standard error.
 """
 
 from __future__ import annotations
@@ -34,34 +35,33 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at(step: str, nth: int) -> None:
+def die_at(step: str, armed: Path) -> None:
     """Wrap the transaction's steps. Nothing in the product knows of this."""
-    seen = 0
+    doomed = False
     run, committed = Transactor.run, Subjects.committed
 
     def counting(self: Transactor, outputs: Any, *rest: Any, **options: Any) -> None:
-        nonlocal seen
+        nonlocal doomed
         outputs = list(outputs)
-        if any("decisions" in output.topic for output in outputs):
-            seen += 1
+        doomed = armed.exists() and any("decisions" in output.topic for output in outputs)
         before: Callable[[str], None] = options.pop("before")
 
         def dying(name: str) -> None:
             before(name)
-            if seen >= nth and name == {
+            if doomed and name == {
                 "after begin": "produce",
                 "after produce": "offsets",
                 "after offsets": "commit",
             }.get(step):
                 self._producer.flush(5)  # what was produced is on the broker, uncommitted
                 die()
-            if seen >= nth and step == "during commit" and name == "commit":
+            if doomed and step == "during commit" and name == "commit":
                 threading.Timer(0.001, die).start()
 
         run(self, outputs, *rest, before=dying, **options)
 
     def storing(self: Subjects, *rest: Any) -> None:
-        if seen >= nth and step == "before the store":
+        if doomed and step == "before the store":
             die()
         committed(self, *rest)
 
@@ -75,7 +75,7 @@ def main() -> None:
         values[name] = Path(values[name])
     settings = Settings.model_validate(values)
     if len(sys.argv) > 2:
-        die_at(sys.argv[2], int(sys.argv[3]))
+        die_at(sys.argv[2], Path(sys.argv[3]))
     configure_logging(settings.log_level)
     telemetry = Telemetry()
     health = Health(telemetry)

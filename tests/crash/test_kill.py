@@ -136,9 +136,11 @@ def stored(bed: Bed, store: object) -> dict[bytes, SubjectState]:
 @pytest.mark.parametrize("step", STEPS)
 def test_a_gate_killed_at_this_step_loses_and_doubles_nothing(bed: Bed, step: str) -> None:
     asked: list[str] = []
-    with gate_process(bed, "gate-1", step, "2") as process:
+    armed = bed.folder / "armed"
+    with gate_process(bed, "gate-1", step, str(armed)) as process:
         play(bed, 0, asked)
-        bed.decided(len(asked))  # by its first transaction, or its first few
+        bed.decided(len(asked))
+        armed.touch()
         play(bed, 1, asked)
         assert process.wait(30) == -signal.SIGKILL
     play(bed, 99, asked)
@@ -149,6 +151,21 @@ def test_a_gate_killed_at_this_step_loses_and_doubles_nothing(bed: Bed, step: st
         assert stored(bed, running.gate._store) == folded_from_scratch(bed)
     # Another name starts on an empty disk and comes to the same.
     with bed.ready_gate("gate-2", state_dir=bed.folder / "elsewhere") as running:
+        assert stored(bed, running.gate._store) == folded_from_scratch(bed)
+
+
+def test_a_gate_killed_in_its_very_first_transaction_starts_again(bed: Bed) -> None:
+    """The changelog then holds bytes, but nothing that was ever committed."""
+    asked: list[str] = []
+    play(bed, 0, asked)
+    armed = bed.folder / "armed"
+    armed.touch()
+    with gate_process(bed, "gate-1", "after produce", str(armed)) as process:
+        assert process.wait(30) == -signal.SIGKILL
+    assert bed.read(bed.topics.changelog) == []
+    with bed.ready_gate("gate-1") as running:
+        bed.decided(len(asked))
+        check_outcomes(bed, asked)
         assert stored(bed, running.gate._store) == folded_from_scratch(bed)
 
 

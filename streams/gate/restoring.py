@@ -1,0 +1,271 @@
+"""
+From an assigned partition to its known position: what is asked, what is read, what is checked.
+
+The order is part of the protocol and explained in :mod:`streams.gate.assignment`: stable committed
+offsets first, then the extents of the topics, then the changelog up to them. Driven in slices by
+:meth:`Restoring.step`, which never blocks for long.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec
+
+from streams.codec.codec import RecordCodec
+from streams.errors import PartitionLost, SecretsError, StateLost, Undecodable
+from streams.gate.barrier import Barrier, answered
+from streams.gate.topics import GateTopics
+from streams.records.subject import Position
+from streams.state.log_reader import At, LogReader
+from streams.state.restore import Extent, Restore
+from streams.state.store import Store
+from streams.telemetry.catalogue import RecordsLost, RestoreFinished, RestoreProgressed
+from streams.telemetry.telemetry import Telemetry
+from streams.topology import SMS_REQUESTED
+
+RETRY_SECONDS: Final = 0.3
+"""Pause before a question that got no answer is asked again."""
+
+
+@dataclass(slots=True)
+class _Coming:
+    """What is known so far of a partition on its way."""
+
+    began: float = field(default_factory=time.monotonic)
+    not_before: float = 0.0
+    committed: Future[Any] | None = None
+    committed_offset: int = -1
+    low: dict[At, Future[Any]] = field(default_factory=dict)
+    high: dict[At, Future[Any]] = field(default_factory=dict)
+    restore: Restore | None = None
+    requests: tuple[int, int] = (0, 0)
+    earliest: dict[At, int] = field(default_factory=dict)
+
+
+class Restoring:
+    """Partitions whose state is being restored. Used by the loop's thread only."""
+
+    def __init__(
+        self,
+        *,
+        admin: AdminClient,
+        barrier: Barrier,
+        topics: GateTopics,
+        group_id: str,
+        key_check: bytes,
+        store: Store,
+        positions: RecordCodec[Position],
+        reader: LogReader,
+        telemetry: Telemetry,
+        timeout_seconds: float,
+    ) -> None:
+        self._admin = admin
+        self._barrier = barrier
+        self._topics = topics
+        self._group_id = group_id
+        self._key_check = key_check
+        self._store = store
+        self._positions = positions
+        self._reader = reader
+        self._telemetry = telemetry
+        self._timeout = timeout_seconds
+        self._coming: dict[int, _Coming] = {}
+
+    def begin(self, partition: int) -> None:
+        """Start on a partition, from nothing."""
+        self.drop(partition)
+        self._coming[partition] = _Coming()
+
+    def drop(self, partition: int) -> None:
+        """Let go of a partition: it is restored, or somebody else's. Unknown ones are ignored."""
+        coming = self._coming.pop(partition, None)
+        if coming is not None and coming.restore is not None:
+            coming.restore.abandon()
+
+    def fetch(self) -> None:
+        """Fetch for all partitions that are reading. Blocks for at most 10 ms."""
+        if any(coming.restore is not None for coming in self._coming.values()):
+            self._reader.fetch(0.01)
+
+    def step(self, partition: int) -> Position | None:
+        """
+        Go one step further; return the position once it is known, and let go of the partition.
+
+        Raises :class:`streams.errors.StoreFull` when it does not fit, :class:`StateLost` when
+        the gate must not go on (:class:`PartitionLost`: when this partition must not), and
+        :class:`SecretsError` when it was written with another subject-id key.
+        """
+        coming = self._coming[partition]
+        if time.monotonic() < coming.not_before:
+            return None
+        if coming.restore is None and not self._asked(partition, coming):
+            return None
+        restore = coming.restore
+        if restore is None or not restore.step(
+            lambda done, total: self._telemetry.emit(RestoreProgressed(partition, done, total))
+        ):
+            return None
+        position = self._position(partition, coming, restore)
+        self._telemetry.emit(
+            RestoreFinished(
+                partition, time.monotonic() - coming.began, restore.records, restore.rebuilt
+            )
+        )
+        del self._coming[partition]
+        self._refuse_gaps(position, coming)
+        return position
+
+    def _asked(self, partition: int, coming: _Coming) -> bool:
+        """Ask, in order, for committed offsets and for extents; true when all is answered."""
+        if coming.committed is None:
+            coming.committed = self._ask_committed(partition)
+        if not coming.committed.done():
+            return False
+        if not coming.low:
+            offset = _committed_offset(coming.committed, partition)
+            if offset is None:
+                coming.committed = None
+                coming.not_before = time.monotonic() + RETRY_SECONDS
+                return False
+            coming.committed_offset = offset
+            self._ask_extents(partition, coming)
+        if not all(answer.done() for answer in (*coming.low.values(), *coming.high.values())):
+            return False
+        low = {at: answered(answer) for at, answer in coming.low.items()}
+        high = {at: answered(answer) for at, answer in coming.high.items()}
+        known_low = {at: offset for at, offset in low.items() if offset is not None}
+        known_high = {at: offset for at, offset in high.items() if offset is not None}
+        if len(known_low) < len(low) or len(known_high) < len(high):
+            # The committed offsets must be asked for again as well: the order is what counts.
+            again = _Coming(began=coming.began, not_before=time.monotonic() + RETRY_SECONDS)
+            self._coming[partition] = again
+            return False
+        self._start(partition, coming, known_low, known_high)
+        return True
+
+    def _ask_committed(self, partition: int) -> Future[Any]:
+        asked = ConsumerGroupTopicPartitions(
+            self._group_id, [TopicPartition(self._topics.requests, partition)]
+        )
+        answers = self._admin.list_consumer_group_offsets(
+            [asked], require_stable=True, request_timeout=self._timeout
+        )
+        answer: Future[Any] = answers[self._group_id]
+        return answer
+
+    def _ask_extents(self, partition: int, coming: _Coming) -> None:
+        topics = self._topics
+        wanted = [
+            At(topics.changelog, partition),
+            At(topics.keys, partition),
+            *topics.state_of(partition),
+            At(topics.requests, partition),
+        ]
+        coming.high = self._barrier.ask(wanted)
+        answers = self._admin.list_offsets(
+            {TopicPartition(at.topic, at.partition): OffsetSpec.earliest() for at in wanted},
+            isolation_level=IsolationLevel.READ_UNCOMMITTED,
+            request_timeout=self._timeout,
+        )
+        coming.low = {At(tp.topic, tp.partition): answer for tp, answer in answers.items()}
+
+    def _start(
+        self, partition: int, coming: _Coming, low: dict[At, int], high: dict[At, int]
+    ) -> None:
+        changelog = At(self._topics.changelog, partition)
+        keys = At(self._topics.keys, partition)
+        requests = At(self._topics.requests, partition)
+        coming.earliest = low
+        coming.requests = (low[requests], high[requests])
+        coming.restore = Restore(
+            partition,
+            store=self._store,
+            reader=self._reader,
+            changelog=Extent(changelog, low[changelog], high[changelog]),
+            keys=Extent(keys, low[keys], high[keys]),
+            now_ms=int(time.time() * 1000),
+        )
+
+    def _position(self, partition: int, coming: _Coming, restore: Restore) -> Position:
+        if restore.position is None:
+            return self._first_position(partition, coming)
+        try:
+            position = self._positions.decode(restore.position)
+        except Undecodable as error:
+            raise StateLost(
+                f"The position of partition {partition} in {self._topics.changelog} cannot be "
+                "read: was it written by a newer version?"
+            ) from error
+        if position.key_check != self._key_check:
+            raise SecretsError(
+                f"Partition {partition} was written with another subject-id key than the one in "
+                "secrets_dir: with this key no withdrawal in it would be found. Put the "
+                "installation's own key back."
+            )
+        return position
+
+    def _first_position(self, partition: int, coming: _Coming) -> Position:
+        """Begin a partition of which nothing was ever committed: everything from the beginning."""
+        if coming.committed_offset >= 0:
+            raise StateLost(
+                f"The group {self._group_id!r} has decided requests of partition {partition}, but "
+                f"{self._topics.changelog} is empty: it was deleted or made anew. Restore it, or "
+                "begin again with another topic_prefix and import consent and suppressions there."
+            )
+        return Position(
+            partition=partition,
+            request_offset=coming.requests[0],
+            consent_offset=coming.earliest[At(self._topics.consent, partition)],
+            contacts_offset=coming.earliest[At(self._topics.contacts, partition)],
+            key_check=self._key_check,
+        )
+
+    def _refuse_gaps(self, position: Position, coming: _Coming) -> None:
+        """Raise :class:`PartitionLost` if what the partition would read next is not there."""
+        number = position.partition
+        first, end = coming.requests
+        if position.request_offset < first:
+            lost = first - position.request_offset
+            self._telemetry.emit(RecordsLost(SMS_REQUESTED, number, lost))
+            raise PartitionLost(
+                f"{lost} requests of {self._topics.requests} partition {number} were deleted "
+                "before they were decided: the gate stood still for longer than they are kept."
+            )
+        if position.request_offset > end:
+            raise PartitionLost(
+                f"{self._topics.requests} partition {number} ends at {end}, before the offset "
+                f"{position.request_offset} up to which it was decided: it was made anew."
+            )
+        for topic, offset in (
+            (self._topics.consent, position.consent_offset),
+            (self._topics.contacts, position.contacts_offset),
+        ):
+            if offset < coming.earliest[At(topic, number)]:
+                raise PartitionLost(
+                    f"Events of {topic} partition {number} were deleted before they were folded: "
+                    "a withdrawal may be among them. Nothing of this partition is decided."
+                )
+
+
+def _committed_offset(answer: Future[Any], partition: int) -> int | None:
+    """Return the group's offset, -1 where it has none, None where it is not stable or unknown."""
+    try:
+        result = answer.result()
+    except (KafkaException, ValueError):
+        return None
+    for tp in result.topic_partitions:
+        if tp.partition == partition:
+            if tp.error is not None:
+                return None
+            return max(int(tp.offset), -1)
+    return -1
