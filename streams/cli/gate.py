@@ -60,8 +60,10 @@ def gate(
             if not running.asked():
                 it.run()
         cause = StopCause.ASKED
-    except Retry:
-        # Raised only when Kafka did not answer until a stop was asked for.
+    except Retry as error:
+        if not running.asked():
+            telemetry.emit(ErrorMet(error))
+            raise
         cause = StopCause.ASKED
     except ConsentGateError as error:
         telemetry.emit(ErrorMet(error))

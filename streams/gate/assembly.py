@@ -49,7 +49,8 @@ from streams.telemetry.telemetry import Telemetry
 
 RETRY_SECONDS: Final = 1.0
 ADMIN_TIMEOUT_SECONDS: Final = 5.0
-RESEND_TIMEOUT_SECONDS: Final = 5.0
+RESEND_TIMEOUT_SECONDS: Final = 2.0
+"""The loop stands still for so long when the home of a misplaced record does not answer."""
 
 T = TypeVar("T")
 
@@ -121,7 +122,7 @@ def assembled(
         stack.callback(restores.close)
         barrier = Barrier(admin, timeout_seconds=max(1.0, settings.barrier_timeout_ms / 1000))
         broadcast = Broadcast(reader, codecs, topics, telemetry)
-        reader.start(until_answered(lambda: _beginnings(admin, topics.broadcast)))
+        reader.start(until_answered(lambda: _beginnings(admin, topics.broadcast)), bounded=False)
         transactor = Transactor(
             producer_config(settings, transactional_id),
             timeout_seconds=settings.transaction_timeout_ms / 2000,

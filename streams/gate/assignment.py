@@ -38,12 +38,12 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient
 
-from streams.errors import PartitionLost, StateLost, StoreFull
+from streams.errors import PartitionLost, StoreFull
 from streams.gate.barrier import Barrier, answered
 from streams.gate.owned import Owned, Phase
 from streams.gate.restoring import RETRY_SECONDS, Restoring
 from streams.gate.topics import GateTopics
-from streams.state.log_reader import At, LogReader
+from streams.state.log_reader import MOST_BUFFERED, At, LogReader
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
     ErrorMet,
@@ -200,18 +200,25 @@ class Assignment:
 
     # ------------------------------------------------------------------------- stalled and resumed
 
-    def stall(self, owned: Owned, cause: StallCause, waits_for: dict[At, int | None]) -> None:
+    def stall(
+        self,
+        owned: Owned,
+        cause: StallCause,
+        waits_for: dict[At, int | None],
+        not_before_seconds: float = RETRY_SECONDS,
+    ) -> None:
         """
         Pause a LIVE partition until its state has reached these offsets; its requests go back.
 
-        None stands for an offset that nobody has answered for yet.
+        It is looked at again after ``not_before_seconds``. None stands for an offset that nobody
+        has answered for yet.
         """
         self._consumer.pause([TopicPartition(self._topics.requests, owned.partition)])
         owned.phase = Phase.STALLED
         owned.waits_for = waits_for
         owned.stall = cause
         owned.stalled_at = time.monotonic()
-        self._later(owned)
+        owned.not_before = time.monotonic() + not_before_seconds
         self._telemetry.emit(PartitionStalled(owned.partition, cause))
 
     def hold(self, owned: Owned, cause: StallCause, error: Exception) -> None:
@@ -241,12 +248,25 @@ class Assignment:
         for at, offset in owned.waits_for.items():
             fault = self._state.fault(at)
             if fault is not None:
-                error = StateLost(f"{at.topic} partition {at.partition}: {fault.name()}.")
+                error = PartitionLost(f"{at.topic} partition {at.partition}: {fault.name()}.")
                 self.hold(owned, StallCause.OUT_OF_RANGE, error)
                 return
-            if offset is not None and not self._state.reached(at, offset):
+            if offset is not None and offset < self._folded(owned, at):
+                error = PartitionLost(
+                    f"{at.topic} partition {at.partition} ends at {offset}, before the offset up "
+                    "to which it was folded: it was truncated or made anew."
+                )
+                self.hold(owned, StallCause.OUT_OF_RANGE, error)
+                return
+            full = at not in self._topics.broadcast and self._state.waiting(at) >= MOST_BUFFERED
+            if offset is not None and not full and not self._state.reached(at, offset):
                 return
         self._resume(owned)
+
+    def _folded(self, owned: Owned, at: At) -> int:
+        if at.topic == self._topics.consent:
+            return owned.position.consent_offset
+        return owned.position.contacts_offset if at.topic == self._topics.contacts else 0
 
     def _resume(self, owned: Owned) -> None:
         at = TopicPartition(self._topics.requests, owned.partition, owned.next_request)

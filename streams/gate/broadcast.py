@@ -32,6 +32,15 @@ class Broadcast:
         self.offsets: dict[str, int] = {}
         """Next offset to apply, by the topic's own name: the stamp of a decision."""
 
+    def folded(self) -> dict[At, int]:
+        """How far each topic was folded: a target below that is a truncated log."""
+        return {
+            at: self.offsets.get(
+                NAMES_CONSENTS.name if at.topic == self._topics.names else CAMPAIGNS.name, 0
+            )
+            for at in self._topics.broadcast
+        }
+
     def fold(self, targets: dict[At, int]) -> None:
         """
         Fold both topics exactly up to their targets, which must be reached.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from confluent_kafka import TopicPartition
 
 from streams.codec.codec import Codecs
+from streams.errors import Indefinite
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Work
@@ -95,6 +96,8 @@ class Commit:
         """How far each partition's store goes now. Only after the commit."""
         found = {}
         for partition, raw in self._position_bytes.items():
+            if partition not in self._changelog_next:
+                raise Indefinite("The broker did not say where a position was written.")
             before = self._store.reached(partition)
             keys_before = 0 if before is None else before.keys_next
             found[partition] = Reached(

@@ -33,7 +33,7 @@ from streams.gate.work import Work
 from streams.kafka.placement import partition_of
 from streams.records.decisions import LedgerRecord, Refusal
 from streams.records.e164 import is_e164
-from streams.records.events import ConsentEvent, ConsentKind, ContactEntry
+from streams.records.events import ConsentEvent, ConsentKind, ContactEntry, ContactKind
 from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.keyring import KeyRing
@@ -94,9 +94,13 @@ class Folding:
         self._contact_entry_days = contact_entry_days
         self._group_id = group_id
 
-    def fold(self, work: Work, now_ms: int) -> None:
+    def fold(self, work: Work, most: int, now_ms: int) -> None:
         """
-        Fold this partition's state exactly up to ``work.targets``, which must be reached.
+        Fold this partition's state exactly up to ``work.targets``, but at most ``most`` records.
+
+        What is folded is then a prefix of the log. If the targets are not reached with it, the
+        work gives its requests back (:meth:`Work.catches_up`): they are decided in the turn that
+        gets there.
 
         Raises :class:`streams.errors.RegistryUnavailable` where a record cannot be read before the
         registry can be asked; the caller then throws the work away.
@@ -104,7 +108,9 @@ class Folding:
         consent = At(self._topics.consent, work.partition)
         contacts = At(self._topics.contacts, work.partition)
         for at in (consent, contacts):
-            work.folded[at] = self._reader.take_below(at, work.targets[at])
+            taken = self._reader.take_below(at, work.targets[at], most)
+            work.folded[at] = taken
+            most -= len(taken)
         for message in work.folded[consent]:
             at_ms = max(work.consent_append_at, _timestamp(message))
             work.consent_append_at = at_ms
@@ -113,8 +119,18 @@ class Folding:
             at_ms = max(work.contacts_append_at, _timestamp(message))
             work.contacts_append_at = at_ms
             self._contact(work, message, at_ms)
-        work.consent_offset = max(work.consent_offset, work.targets[consent])
-        work.contacts_offset = max(work.contacts_offset, work.targets[contacts])
+        work.consent_offset = max(work.consent_offset, self._folded_to(work, consent))
+        work.contacts_offset = max(work.contacts_offset, self._folded_to(work, contacts))
+        if any(self._folded_to(work, at) < work.targets[at] for at in (consent, contacts)):
+            work.catches_up()
+
+    def _folded_to(self, work: Work, at: At) -> int:
+        """The next offset to fold: the target, unless records below it are still to come."""
+        target = work.targets[at]
+        waiting = self._reader.next_waiting(at)
+        if waiting is not None and waiting < target:
+            return waiting
+        return target if self._reader.reached(at, target) else self._reader.next_fetch(at)
 
     # ----------------------------------------------------------------------------- consent events
 
@@ -288,7 +304,7 @@ class Folding:
             entry: ContactEntry = self._codecs.contact_entries.decode(_bounded(message.value()))
             refuse_long(entry.upload_id)
         except (Undecodable, TooLarge) as error:
-            # An entry only ever taints: without it nothing more is allowed than consent carries.
+            self._unreadable_entry(work, message, appended_at)
             self._dead_letter(work, message, error, CONTACTS_ENTRIES.name, "fold")
             return
         unfit: DeadLetter | None = None
@@ -317,6 +333,33 @@ class Folding:
         if state is not before:
             self._subjects.change(work.partition, state)
         work.tally.contacts[entry.kind.value] += 1
+
+    def _unreadable_entry(self, work: Work, message: Fetched, appended_at: int) -> None:
+        """
+        Taint whom the key names with the worst that an entry can say: it may have said it.
+
+        Without it the number would look as if it stood in nobody's address book (guarantee I5).
+        """
+        subject_id = message.key()
+        if not isinstance(subject_id, bytes) or len(subject_id) != SUBJECT_ID_BYTES:
+            return
+        worst = ContactEntry(
+            entry_id="",
+            kind=ContactKind.ADDED,
+            subject_id=subject_id,
+            partition=work.partition,
+            uploader_id=b"",
+            upload_id=f"unreadable-{_offset(message)}",
+            position=0,
+            mandatory=True,
+            undisclosed=True,
+            uploaded_at=appended_at,
+        )
+        before = self._subjects.state(work.partition, subject_id) or SubjectState(subject_id)
+        state = fold_contact(
+            before, worst, appended_at=appended_at, kept_days=self._contact_entry_days
+        )
+        self._subjects.change(work.partition, state)
 
     # ------------------------------------------------------------------------------------- routes
 

@@ -22,7 +22,14 @@ import time
 from typing import Final
 
 from streams.codec.codec import Codecs
-from streams.errors import Aborted, Indefinite, KafkaUnavailable, RegistryUnavailable, StoreFull
+from streams.errors import (
+    Aborted,
+    Indefinite,
+    KafkaUnavailable,
+    PartitionLost,
+    RegistryUnavailable,
+    StoreFull,
+)
 from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, Targets
 from streams.gate.broadcast import Broadcast
@@ -58,6 +65,13 @@ IDLE_WAIT_SECONDS: Final = 0.1
 
 BUSY_WAIT_SECONDS: Final = 0.005
 """The same while some partition is being restored or waits for its state."""
+
+MOST_FOLDED: Final = 20_000
+"""State records folded in one turn, over all its partitions: a second or so. A backlog of millions
+(a bulk import, a long outage) is committed in such pieces, so that the loop goes on turning."""
+
+RESEND_AGAIN_SECONDS: Final = 5.0
+"""Pause before a partition whose misplaced records could not be re-sent is tried again."""
 
 BACKOFF_SECONDS: Final = (0.1, 2.0)
 """Pause after a transaction that was aborted: the first, and the longest."""
@@ -111,12 +125,14 @@ class Gate:
         self._next_tick = 0.0
         self._backoff = 0.0
         self._commit_seconds = 0.0
+        self._most_folded = MOST_FOLDED
         self._stopping = False
         self._reloading = False
 
     def stop(self) -> None:
         """Ask the loop to end after the batch it is at. Safe in a signal handler."""
         self._stopping = True
+        self._transactor.hurry()
 
     def reload(self) -> None:
         """Ask the loop to load the policy again before its next batch. Safe in a signal handler."""
@@ -142,6 +158,10 @@ class Gate:
         self._assignment.advance()
         self._tell_readiness()
         waiting = any(owned.phase is not Phase.LIVE for owned in self._assignment.all())
+        if waiting:
+            # Stalled partitions wait for what the reader has not fetched yet, however busy the
+            # others are.
+            self._reader.fetch(0)
         timing = Timing(self._telemetry)
         taken = self._intake.take(
             BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS, self._commit_seconds
@@ -150,9 +170,6 @@ class Gate:
         works = self._works(taken)
         if works:
             self._batch(taken, works, timing)
-        elif waiting:
-            # Stalled partitions wait for what the reader has not fetched yet.
-            self._reader.fetch(0)
 
     # ------------------------------------------------------------------------------------- batches
 
@@ -199,9 +216,14 @@ class Gate:
         if not reached:
             return
         now_ms = int(time.time() * 1000)
+        self._most_folded = max(MOST_FOLDED // len(reached), 1_000)
         for fill, step in ((self._fold, Step.FOLD), (self._decide, Step.DECIDE)):
             reached = [work for work in reached if self._filled(fill, work, now_ms)]
             timing.done(step)
+        behind = [work.partition for work in reached if work.catching_up]
+        if behind:
+            self._next_tick = 0.0
+            self._assignment.rewind(behind)
         moved = [work for work in reached if work.moved]
         if moved:
             self._commit(taken, moved, now_ms, timing)
@@ -221,7 +243,7 @@ class Gate:
         targets = self._barrier.read([*states, *broadcast])
         self._distrust(works, targets)
         deadline = began + self._barrier_timeout
-        while not all(self._reader.reached(at, to) for at, to in targets.offsets.items()):
+        while not all(self._foldable(at, to) for at, to in targets.offsets.items()):
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -233,7 +255,7 @@ class Gate:
             late: dict[At, int | None] = {
                 at: targets.offsets.get(at)
                 for at in mine
-                if at in targets.unreachable or not self._reader.reached(at, targets.offsets[at])
+                if at in targets.unreachable or not self._foldable(at, targets.offsets[at])
             }
             if not late:
                 work.targets = targets.offsets
@@ -254,6 +276,12 @@ class Gate:
         self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
         return ready
 
+    def _foldable(self, at: At, target: int) -> bool:
+        """Whether the target is reached, or so much waits below it that a turn is full without."""
+        return self._reader.reached(at, target) or (
+            at not in self._topics.broadcast and self._reader.waiting(at) >= MOST_FOLDED
+        )
+
     def _distrust(self, works: list[Work], targets: Targets) -> None:
         """A target below what was folded already is a fault (a truncated log), never reached."""
         folded = {
@@ -264,6 +292,7 @@ class Gate:
                 (At(self._topics.contacts, work.partition), work.contacts_offset),
             )
         }
+        folded |= self._broadcast.folded()
         for at, offset in folded.items():
             if targets.offsets.get(at, offset) < offset:
                 del targets.offsets[at]
@@ -272,7 +301,7 @@ class Gate:
     # Step 3 and 4: fold, decide
 
     def _fold(self, work: Work, now_ms: int) -> None:
-        self._folding.fold(work, now_ms)
+        self._folding.fold(work, self._most_folded, now_ms)
 
     def _decide(self, work: Work, now_ms: int) -> None:
         self._deciding.decide(work, Ground(self._policy.current, self._broadcast.offsets, now_ms))
@@ -283,6 +312,23 @@ class Gate:
         except RegistryUnavailable as error:
             self._undo(work)
             self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
+            self._telemetry.emit(ErrorMet(error))
+            return False
+        except PartitionLost as error:
+            self._undo(work)
+            self._assignment.hold(work.owned, StallCause.STATE_UNREADABLE, error)
+            return False
+        return True
+
+    def _resent(self, work: Work) -> bool:
+        """Re-send what is misplaced in this work; if that fails, only this partition waits."""
+        try:
+            self._resender.send(work.resends)
+        except KafkaUnavailable as error:
+            self._undo(work)
+            self._assignment.stall(
+                work.owned, StallCause.STATE_UNREACHABLE, {}, RESEND_AGAIN_SECONDS
+            )
             self._telemetry.emit(ErrorMet(error))
             return False
         return True
@@ -297,8 +343,10 @@ class Gate:
 
     def _commit(self, taken: Taken, works: list[Work], now_ms: int, timing: Timing) -> None:
         began = time.monotonic()
+        works = [work for work in works if self._resent(work)]
+        if not works:
+            return
         try:
-            self._resender.send(record for work in works for record in work.resends)
             commit = Commit(
                 works,
                 topics=self._topics,
@@ -315,7 +363,7 @@ class Gate:
                 on_delivery=commit.on_delivery,
                 before=timing.before_transaction_step,
             )
-        except (Aborted, KafkaUnavailable) as error:
+        except Aborted as error:
             self._taken_back(works, error, time.monotonic() - began)
             return
         except Indefinite as error:
@@ -330,7 +378,12 @@ class Gate:
         seconds = time.monotonic() - began
         self._commit_seconds += (seconds - self._commit_seconds) / 4
         self._telemetry.emit(TransactionEnded(TransactionResult.COMMITTED, seconds))
-        self._committed(commit, works, now_ms)
+        try:
+            self._committed(commit, works, now_ms)
+        except Indefinite as error:
+            self._telemetry.emit(ErrorMet(error))
+            self._start_over()
+            return
         timing.done(Step.STORE)
         timing.tell(taken, works)
 
@@ -352,6 +405,8 @@ class Gate:
         self._assignment.restore_all()
         while not self._stopping:
             self._health.beat()
+            # All partitions are paused: nothing comes, but rebalances are answered meanwhile.
+            self._intake.take(0, 0)
             try:
                 self._transactor.restart()
             except KafkaUnavailable as error:

@@ -12,9 +12,10 @@ from streams.errors import Fenced, StateLost
 from streams.gate.assignment import Assignment
 from streams.gate.owned import Phase
 from streams.state.log_reader import Fetched
-from streams.telemetry.catalogue import KafkaErrorSeen
+from streams.telemetry.catalogue import KafkaErrorSeen, RecordsLost
 from streams.telemetry.labels import StallCause
 from streams.telemetry.telemetry import Telemetry
+from streams.topology import SMS_REQUESTED
 
 CHUNK: Final = 1_000
 """Messages asked of librdkafka at once. The bound in bytes is checked between two chunks, so that a
@@ -124,6 +125,7 @@ class Intake:
             owned = self._assignment.owned(partition)
             # Before a partition is sought its offset is a placeholder: that says nothing.
             if owned is not None and owned.phase is Phase.LIVE:
+                self._telemetry.emit(RecordsLost(SMS_REQUESTED, partition, 1))  # at least
                 self._assignment.hold(
                     owned,
                     StallCause.OUT_OF_RANGE,
@@ -135,7 +137,9 @@ class Intake:
             return
         if code == KafkaError._PARTITION_EOF:
             return
-        if error.fatal():
+        if error.fatal() or code == KafkaError._FATAL:
+            # confluent-kafka (2.16) does not set fatal() on the error of a consumed message, which
+            # is how a fenced instance_id is told: that error's code is _FATAL.
             raise _for_people(error)
         self._telemetry.emit(KafkaErrorSeen(error.name(), False))
 

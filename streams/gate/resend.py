@@ -23,7 +23,8 @@ class Resender:
     """A plain producer with ``acks=all``. Blocks until everything is acknowledged."""
 
     def __init__(self, config: Mapping[str, object], *, timeout_seconds: float) -> None:
-        self._producer = opened(Producer, config)
+        self._config = dict(config)
+        self._producer = opened(Producer, self._config)
         self._timeout = timeout_seconds
 
     def send(self, records: Iterable[Output]) -> None:
@@ -58,6 +59,8 @@ class Resender:
                 failures.append("timed out")
                 break
         if failures:
+            # An idempotent producer that failed once may never write again.
+            self._producer = opened(Producer, self._config)
             raise KafkaUnavailable(
                 f"{len(failures)} misplaced records could not be re-sent ({failures[0]})."
             )

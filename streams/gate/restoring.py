@@ -22,7 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import RecordCodec
-from streams.errors import PartitionLost, SecretsError, StateLost, Undecodable
+from streams.errors import PartitionLost, SecretsError, Undecodable
 from streams.gate.barrier import Barrier, answered
 from streams.gate.topics import GateTopics
 from streams.records.subject import Position
@@ -202,7 +202,7 @@ class Restoring:
         try:
             position = self._positions.decode(restore.position)
         except Undecodable as error:
-            raise StateLost(
+            raise PartitionLost(
                 f"The position of partition {partition} in {self._topics.changelog} cannot be "
                 "read: was it written by a newer version?"
             ) from error
@@ -217,7 +217,7 @@ class Restoring:
     def _first_position(self, partition: int, coming: _Coming) -> Position:
         """Begin a partition of which nothing was ever committed: everything from the beginning."""
         if coming.committed_offset >= 0:
-            raise StateLost(
+            raise PartitionLost(
                 f"The group {self._group_id!r} has decided requests of partition {partition}, but "
                 f"{self._topics.changelog} is empty: it was deleted or made anew. Restore it, or "
                 "begin again with another topic_prefix and import consent and suppressions there."

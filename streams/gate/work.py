@@ -125,11 +125,17 @@ class Work:
     contacts_offset: int = 0
     consent_append_at: int = 0
     contacts_append_at: int = 0
+    catching_up: bool = False
 
     @property
     def partition(self) -> int:
         """The number of the partition."""
         return self.owned.partition
+
+    def catches_up(self) -> None:
+        """Give the requests back: the state has not reached the barrier with this turn."""
+        self.requests = []
+        self.catching_up = True
 
     @property
     def moved(self) -> bool:

@@ -144,7 +144,7 @@ def _apply(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
         case ConsentKind.REGISTERED:
             return _register(state, event, offset, at)
         case ConsentKind.UNREGISTERED:
-            return Folded(_unregister(state, at))
+            return Folded(_unregister(state, event, at))
         case ConsentKind.NUMBER_ORIGIN:
             return _originate(state, event, at)
         case ConsentKind.NUMBER_REASSIGNED | ConsentKind.NUMBER_DISCONNECTED:
@@ -291,20 +291,26 @@ def _register(state: SubjectState, event: ConsentEvent, offset: int, at: int) ->
     if _too_late(state, since):
         return Folded(state, Refusal.LATE)
     membership = Membership(since=since, offset=offset, event_id=event.event_id)
-    if state.membership is not None and state.membership.since > since:
+    if state.membership is not None and state.membership.since <= since:
+        # Registering again does not begin a new membership: what was given since the first
+        # registration ends with it.
         membership = state.membership
     return Folded(_with_place(replace(state, membership=membership), event))
 
 
-def _unregister(state: SubjectState, at: int) -> SubjectState:
+def _unregister(state: SubjectState, event: ConsentEvent, at: int) -> SubjectState:
     """
     End the membership and the consents given with it.
 
     Given with it are those that count from its beginning on, less the clock tolerance (a form that
-    asks for consent and then registers dates the consent first). Where no membership is known, all.
+    asks for consent and then registers dates the consent first). Where the membership that ends is
+    not known, because there is none or it began only afterwards, all.
     """
-    began = state.membership.since - CLOCK_AHEAD_MS if state.membership else None
-    grants = tuple(g for g in state.grants if began is not None and g.counts_from < began)
+    member = state.membership
+    grants: tuple[Grant, ...] = ()
+    if member is not None and member.since <= event.occurred_at:
+        began = member.since - CLOCK_AHEAD_MS
+        grants = tuple(grant for grant in state.grants if grant.counts_from < began)
     return replace(
         state,
         membership=None,

@@ -26,6 +26,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from streams.errors import KafkaUnavailable
 from streams.kafka.clients import opened
 
+MOST_BUFFERED = 50_000
+"""Records of one partition that wait here before its fetching is paused: a long outage leaves
+millions. Must be more than what is folded in a turn, or one could wait for what is not fetched."""
+
 FETCHED_AT_ONCE = 10_000
 """Messages taken from librdkafka in one call. Fewer cost more calls, more hold the loop longer."""
 
@@ -49,6 +53,8 @@ class _Reading:
     """What is known of one partition: fetched but not taken, next offset to fetch, end seen."""
 
     next_fetch: int
+    bounded: bool = True
+    paused: bool = False
     buffered: deque[Fetched] = field(default_factory=deque)
     end_seen: int = -1
     fault: KafkaError | None = None
@@ -68,10 +74,15 @@ class LogReader:
         self._consumer = opened(Consumer, config)
         self._reading: dict[At, _Reading] = {}
 
-    def start(self, offsets: Mapping[At, int]) -> None:
-        """Begin to read these partitions, each at its offset; one already read starts anew."""
+    def start(self, offsets: Mapping[At, int], *, bounded: bool = True) -> None:
+        """
+        Begin to read these partitions, each at its offset; one already read starts anew.
+
+        Where they are ``bounded``, fetching pauses while :data:`MOST_BUFFERED` records wait to be
+        taken: a target beyond them is not reached before some are.
+        """
         for at, offset in offsets.items():
-            self._reading[at] = _Reading(next_fetch=offset)
+            self._reading[at] = _Reading(next_fetch=offset, bounded=bounded)
         self._assign()
 
     def stop(self, partitions: Iterable[At]) -> None:
@@ -86,6 +97,8 @@ class LogReader:
         if not self._reading:
             self._consumer.unassign()
             return
+        for reading in self._reading.values():
+            reading.paused = False
         self._consumer.assign(
             [
                 TopicPartition(at.topic, at.partition, reading.next_fetch)
@@ -131,25 +144,41 @@ class LogReader:
             return 0
         reading.next_fetch = offset + 1
         reading.buffered.append(message)
+        if reading.bounded and not reading.paused and len(reading.buffered) >= MOST_BUFFERED:
+            self._consumer.pause([TopicPartition(topic, partition)])
+            reading.paused = True
         return 1
 
     def reached(self, at: At, target: int) -> bool:
         """Whether every record below ``target`` was fetched (taken already, or buffered)."""
         reading = self._reading.get(at)
-        if reading is None:
+        if reading is None or reading.fault is not None:
             return False
         return reading.next_fetch >= target or reading.end_seen >= target
 
-    def take_below(self, at: At, target: int) -> list[Fetched]:
-        """Hand over the fetched records below ``target``; later ones stay for later."""
-        buffered = self._reading[at].buffered
-        taken = []
-        while buffered:
+    def waiting(self, at: At) -> int:
+        """How many fetched records have not been taken."""
+        return len(self._reading[at].buffered)
+
+    def take_below(self, at: At, target: int, most: int | None = None) -> list[Fetched]:
+        """Hand over the fetched records below ``target``, the first ``most``; others stay."""
+        reading = self._reading[at]
+        buffered = reading.buffered
+        taken: list[Fetched] = []
+        while buffered and (most is None or len(taken) < most):
             offset = buffered[0].offset()
             if offset is None or offset >= target:
                 break
             taken.append(buffered.popleft())
+        if reading.paused and len(buffered) < MOST_BUFFERED // 2:
+            self._consumer.resume([TopicPartition(at.topic, at.partition)])
+            reading.paused = False
         return taken
+
+    def next_waiting(self, at: At) -> int | None:
+        """The offset of the first record that was fetched and not taken; None if there is none."""
+        buffered = self._reading[at].buffered
+        return buffered[0].offset() if buffered else None
 
     def put_back(self, at: At, messages: Iterable[Fetched]) -> None:
         """Return records that were taken last, in their order: they will be taken again."""

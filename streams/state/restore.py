@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from streams.errors import StateLost
+from streams.errors import PartitionLost
 from streams.records.subject import POSITION_KEY
 from streams.state.log_reader import At, LogReader
 from streams.state.store import PartitionWrite, Reached, Store
@@ -81,8 +81,8 @@ class Restore:
         Move what the reader has fetched into the store; true when all of it is there.
 
         Does not wait: the caller fetches. ``report`` is told how many offsets of how many are done.
-        Raises :class:`StateLost` when the changelog cannot be read to its end, or holds committed
-        records and no Position.
+        Raises :class:`PartitionLost` when the changelog cannot be read to its end, or holds
+        committed records and no Position.
         """
         changelog, keys = self._extents
         write = PartitionWrite(self.partition)
@@ -90,7 +90,7 @@ class Restore:
         for extent, into in ((changelog, states), (keys, shredded)):
             fault = self._reader.fault(extent.at)
             if fault is not None:
-                raise StateLost(
+                raise PartitionLost(
                     f"{extent.at.topic} partition {extent.at.partition} cannot be read "
                     f"({fault.name()}): the state cannot be restored."
                 )
@@ -109,7 +109,7 @@ class Restore:
                 reached = Reached(self._position, changelog.high, keys.high, self._now_ms)
                 self._store.write([PartitionWrite(self.partition, states, shredded, reached)])
             elif self.records or changelog.low:
-                raise StateLost(
+                raise PartitionLost(
                     f"{changelog.at.topic} partition {changelog.at.partition} holds records but no "
                     "position: it was not written by a gate, or was truncated."
                 )

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from streams.codec.codec import RecordCodec
+from streams.errors import PartitionLost, Undecodable
 from streams.records.subject import SubjectKey, SubjectState
 from streams.state.store import PartitionWrite, Reached, Store
 
 MOST_CACHED = 200_000
-"""Decoded states kept for each partition. One takes about a kilobyte; a miss costs a read and a
+"""Decoded states kept, over all partitions. One takes about a kilobyte; a miss costs a read and a
 decode of some ten microseconds."""
 
 
@@ -47,7 +49,12 @@ class Subjects:
         self._cache: dict[int, dict[bytes, SubjectState | None]] = {}
 
     def state(self, partition: int, subject_id: bytes) -> SubjectState | None:
-        """What is known of this subject, changes of the current batch included; None: nothing."""
+        """
+        What is known of this subject, changes of the current batch included; None: nothing.
+
+        Raises :class:`PartitionLost` when there is something that cannot be read, as after going
+        back to an older version: that is never taken for nothing.
+        """
         overlay = self._overlays.get(partition)
         if overlay is not None:
             changed = overlay.states.get(subject_id)
@@ -59,9 +66,8 @@ class Subjects:
         elif subject_id in cache:
             return cache[subject_id]
         raw = self._store.state(partition, subject_id)
-        state = None if raw is None else self._state_codec.decode(raw)
-        if len(cache) >= MOST_CACHED:
-            cache.clear()
+        state = None if raw is None else _read(self._state_codec, raw, partition)
+        self._bound(cache)
         cache[subject_id] = state
         return state
 
@@ -71,7 +77,7 @@ class Subjects:
         if overlay is not None and subject_id in overlay.keys:
             return overlay.keys[subject_id]
         raw = self._store.key(partition, subject_id)
-        return None if raw is None else self._key_codec.decode(raw)
+        return None if raw is None else _read(self._key_codec, raw, partition)
 
     def change(self, partition: int, state: SubjectState) -> None:
         """Put a new state into the batch's overlay."""
@@ -116,7 +122,26 @@ class Subjects:
         for partition in reached:
             overlay = self._overlays.pop(partition, None)
             if overlay is not None:
-                self._cache.setdefault(partition, {}).update(overlay.states)
+                cache = self._cache.setdefault(partition, {})
+                self._bound(cache)
+                cache.update(overlay.states)
+
+    def _bound(self, cache: dict[bytes, SubjectState | None]) -> None:
+        if len(cache) >= MOST_CACHED // len(self._cache):
+            cache.clear()
+
+
+Kept = TypeVar("Kept", SubjectState, SubjectKey)
+
+
+def _read(codec: RecordCodec[Kept], raw: bytes, partition: int) -> Kept:
+    try:
+        return codec.decode(raw)
+    except Undecodable as error:
+        raise PartitionLost(
+            f"A record of the state of partition {partition} cannot be read: was it written by a "
+            "newer version? Start that version again."
+        ) from error
 
 
 @dataclass(slots=True)

@@ -65,6 +65,8 @@ class StallCause(Enum):
     """Its state is being restored after an assignment or an indefinite error."""
     OUT_OF_RANGE = "out_of_range"
     """Records that it still needs are gone from the topic."""
+    STATE_UNREADABLE = "state_unreadable"
+    """A record of its own state cannot be read: written by a newer version?"""
     STORE_FULL = "store_full"
     """The local store has no room."""
 
