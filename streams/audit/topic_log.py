@@ -63,6 +63,7 @@ class TopicLog:
         self._names = settings.names
         self._admin = opened(AdminClient, admin_config(settings))
         self._consumer = opened(Consumer, reader_config(settings) | _QUICK_AT_THE_END)
+        self._known: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +122,7 @@ class TopicLog:
         doing = f"reading {name} partition {partition}"
         if at >= end:
             return
+        self._get_to_know(name, doing)
         self._consumer.assign([TopicPartition(name, partition, start)])
         heard_at = time.monotonic()
         while at < end:
@@ -145,6 +147,16 @@ class TopicLog:
                 at = offset + 1
                 yield message
             progress(at - before)
+
+    def _get_to_know(self, name: str, doing: str) -> None:
+        """Ask for a topic once: librdkafka waits a second before it looks for an unknown one."""
+        if name in self._known:
+            return
+        try:
+            self._consumer.list_topics(name, timeout=_ANSWER_WITHIN_SECONDS)
+        except KafkaException as error:
+            raise meaning_of(error, doing) from error
+        self._known.add(name)
 
     def first_from(self, topic: Topic, partition: int, start: int, end: int) -> Message | None:
         """Give the first committed record at ``start`` or later and before ``end``, if any."""

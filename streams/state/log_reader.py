@@ -30,6 +30,8 @@ MOST_BUFFERED = 50_000
 """Records of one partition that wait here before its fetching is paused: a long outage leaves
 millions. Must be more than what is folded in a turn, or one could wait for what is not fetched."""
 
+_LOOKED_FOR_SECONDS = 1.0
+
 FETCHED_AT_ONCE = 10_000
 """Messages taken from librdkafka in one call. Fewer cost more calls, more hold the loop longer."""
 
@@ -73,6 +75,7 @@ class LogReader:
         """``config`` is a librdkafka consumer configuration: read committed, end reported."""
         self._consumer = opened(Consumer, config)
         self._reading: dict[At, _Reading] = {}
+        self._known: set[str] = set()
 
     def start(self, offsets: Mapping[At, int], *, bounded: bool = True) -> None:
         """
@@ -82,8 +85,19 @@ class LogReader:
         taken: a target beyond them is not reached before some are.
         """
         for at, offset in offsets.items():
+            self._get_to_know(at.topic)
             self._reading[at] = _Reading(next_fetch=offset, bounded=bounded)
         self._assign()
+
+    def _get_to_know(self, topic: str) -> None:
+        # librdkafka waits up to a second before it looks for a topic that it does not know.
+        if topic in self._known:
+            return
+        try:
+            self._consumer.list_topics(topic, timeout=_LOOKED_FOR_SECONDS)
+        except KafkaException:
+            return  # it is found by itself, only later
+        self._known.add(topic)
 
     def stop(self, partitions: Iterable[At]) -> None:
         """Read these no more and forget what was fetched of them. Unknown ones are ignored."""
