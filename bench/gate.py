@@ -174,12 +174,11 @@ def floor(ground: Ground, count: int) -> float:
     consumer = Consumer({**reader_config(settings), "enable.partition.eof": False})
     consumer.assign([TopicPartition(topic, p, 0) for p in range(settings.partitions)])
     metadata = consumer.consumer_group_metadata()
-    done, began = 0, 0.0
+    done, began = 0, time.perf_counter()
     while done < count:
         messages = consumer.consume(FLOOR_BATCH, 0.1)
         if not messages:
             continue
-        began = began or time.perf_counter()
         producer.begin_transaction()
         for message in messages:
             producer.produce(out, message.value(), message.key(), message.partition() or 0)
@@ -226,9 +225,8 @@ class RunningGate:
             if line.startswith((metric + "{", metric + " "))
         )
 
-    def until(self, metric: str, target: float, what: str) -> tuple[float, float]:
-        """Wait for a counter; return when it first moved and when it got there."""
-        first = 0.0
+    def until(self, metric: str, target: float, what: str) -> float:
+        """Wait for a counter; return when it got there."""
         start = self.counted(metric)
         with Progress(console=QUIET, transient=True) as progress:
             bar = progress.add_task(what, total=target - start)
@@ -237,11 +235,9 @@ class RunningGate:
                     raise SystemExit("The gate ended in the middle of the benchmark.")
                 value = self.counted(metric)
                 now = time.perf_counter()
-                if value > start and not first:
-                    first = now
                 progress.update(bar, completed=value - start)
                 if value >= target:
-                    return first, now
+                    return now
                 time.sleep(0.05)
 
     def ready(self) -> float:
@@ -279,15 +275,16 @@ def throughput(kafka: EmbeddedKafka, partitions: int, subjects: int, requests: i
         )
         ground.consents(subjects)
         with running(ground) as gate:
-            first, last = gate.until("consent_gate_consent_events_total", subjects, "folding")
-            fold_rate = subjects / max(last - first, 0.05)
+            began = gate.ready()
+            last = gate.until("consent_gate_consent_events_total", subjects, "folding")
+            fold_rate = subjects / (last - began)
         for recipient, value in ground.requests(requests, subjects):
             ground.write(ground.topics.requests, recipient, value)
         ground.flush()
         floor_rate = floor(ground, requests)
         with running(ground) as gate:
             began = gate.ready()
-            _, last = gate.until("consent_gate_decisions_total", requests, "deciding")
+            last = gate.until("consent_gate_decisions_total", requests, "deciding")
             gate_rate = requests / (last - began)
         return Row(partitions, requests, subjects, floor_rate, gate_rate, fold_rate)
 

@@ -1,0 +1,231 @@
+"""
+What a gate makes of what it finds when it starts: offsets, keys, and its store on disk.
+
+The topics are the truth: with expired group offsets, an old store or none at all it comes to the
+same state and decides nothing twice. With another subject-id key it must not begin.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+
+from streams.broker.cluster import EmbeddedKafka
+from streams.errors import SecretsError
+from streams.gate import assembly
+from streams.records.events import ConsentEvidence, ConsentKind
+from streams.records.subject import SubjectState
+from streams.sealing.secrets_folder import init_secrets
+from streams.state.restore import COPY_USABLE_MS
+from streams.state.store import PartitionWrite, Store, boot_id
+from streams.telemetry.labels import RestoreKind
+from streams.telemetry.metrics import RESTORES
+from streams.testing.records import a_consent_event, a_number
+from tests.crash.short_lived_gate import hasty
+from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
+from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+
+pytestmark = pytest.mark.kafka
+
+A_DAY_MS = 24 * 3600 * 1000
+GHOST = bytes(16)
+"""A subject id that no number has."""
+
+
+@pytest.fixture
+def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
+    return hasty(Bed(kafka.bootstrap_servers, topic_prefix, tmp_path))
+
+
+def check_state(bed: Bed, running: RunningGate) -> None:
+    wait_for(
+        lambda: stored(bed, running.gate._store) == folded_from_scratch(bed),
+        what="for the state to be what consent.events makes it",
+    )
+
+
+# ----------------------------------------------------------------------------------- group offsets
+
+
+def delete_offsets(bed: Bed) -> bool:
+    """Let the broker forget the group, as it does when its offsets have expired."""
+    try:
+        bed.admin.delete_consumer_groups([bed.settings.group_id])[bed.settings.group_id].result()
+    except KafkaException:
+        return False  # a member's session has not ended yet
+    return True
+
+
+def has_offsets(bed: Bed) -> bool:
+    group = bed.settings.group_id
+    asked = bed.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])[group]
+    try:
+        return any(tp.offset >= 0 for tp in asked.result().topic_partitions)
+    except KafkaException:
+        return False  # there is no such group
+
+
+def test_a_gate_whose_group_offsets_have_expired_goes_on_from_its_position(bed: Bed) -> None:
+    asked: list[str] = []
+    with bed.ready_gate():
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+    assert has_offsets(bed)
+    wait_for(lambda: delete_offsets(bed), what="for the group to be gone")
+    assert not has_offsets(bed)
+    play(bed, 1, asked)
+    with bed.ready_gate() as running:
+        bed.decided(len(asked))
+        check_state(bed, running)
+    check_outcomes(bed, asked)
+
+
+# ------------------------------------------------------------------------------ the subject-id key
+
+
+def test_a_gate_with_another_subject_id_key_decides_nothing(bed: Bed) -> None:
+    asked: list[str] = []
+    with bed.ready_gate():
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+    play(bed, 1, [])
+    other = bed.folder / "other-secrets"
+    init_secrets(other)
+    with (
+        pytest.raises(SecretsError, match="Put the installation's own key back"),
+        bed.gate(secrets_dir=other) as running,
+    ):
+        running.thread.join(30)
+    check_outcomes(bed, asked)
+
+
+# ---------------------------------------------------------------------------------- the store
+
+
+class Disk:
+    """The store's folder of a gate that does not run."""
+
+    def __init__(self, bed: Bed) -> None:
+        self._bed = bed
+        self._folder = bed.settings.state_dir / "gate-1"
+        self._copy = bed.folder / "copy"
+
+    def copy(self) -> None:
+        """Keep the folder as it is now."""
+        shutil.copytree(self._folder, self._copy)
+
+    def put_back(self, *, age_ms: int) -> None:
+        """
+        Put the copy back and make it this old.
+
+        It gets a subject of its own that no topic knows of, to tell its content by.
+        """
+        shutil.rmtree(self._folder)
+        shutil.copytree(self._copy, self._folder)
+        cluster = self._bed.admin.list_topics(timeout=10).cluster_id
+        check = self._bed.keyring.subject_ids.check_value.hex()
+        written_by = " ".join((boot_id(), cluster, self._bed.topics.changelog, check))
+        ghost = self._bed.codecs.subject_states.encode(SubjectState(GHOST))
+        store = Store(self._folder, map_bytes=2**30, written_by=written_by)
+        try:
+            for partition in range(self._bed.settings.partitions):
+                reached = store.reached(partition)
+                assert reached is not None
+                older = replace(reached, saved_at=reached.saved_at - age_ms)
+                store.write([PartitionWrite(partition, {GHOST: ghost}, {}, older)])
+        finally:
+            store.close()
+
+
+def decided_beyond_a_copy(bed: Bed) -> tuple[Disk, str]:
+    """
+    Decide, copy the store, decide more. Returns the disk and a person erased in between.
+
+    Their data key is in the copy, and was shredded since.
+    """
+    disk, erased, asked = Disk(bed), a_number(50), []
+    evidence = ConsentEvidence(
+        notice_version="1", document_sha256=None, channel="web", reference="r"
+    )
+    with bed.ready_gate() as running:
+        bed.consent(
+            a_consent_event(
+                event_id="sealed", subject=erased, occurred_at=now_ms() - 1000, evidence=evidence
+            )
+        )
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+        check_state(bed, running)
+        assert has_key(bed, running, erased)
+    disk.copy()
+    with bed.ready_gate() as running:
+        bed.consent(
+            a_consent_event(
+                event_id="erase",
+                subject=erased,
+                kind=ConsentKind.ERASURE_REQUESTED,
+                purpose=None,
+                occurred_at=now_ms(),
+            )
+        )
+        play(bed, 1, asked)
+        bed.decided(len(asked))
+        check_state(bed, running)
+    return disk, erased
+
+
+def has_key(bed: Bed, running: RunningGate, number: str) -> bool:
+    subject_id = bed.keyring.subject_ids.of(number)
+    with running.gate._store._env.begin() as txn:
+        prefix = bed.partition(number).to_bytes(2, "big")
+        return txn.get(prefix + subject_id, db=running.gate._store._keys) is not None
+
+
+def ghosts(running: RunningGate) -> int:
+    store = running.gate._store
+    return sum(subject_id == GHOST for n in (0, 1) for subject_id, _ in store.states(n))
+
+
+def restored(running: RunningGate, kind: RestoreKind) -> float:
+    return running.telemetry.values(RESTORES).get((kind.value,), 0)
+
+
+def test_a_store_that_is_a_day_old_is_brought_up_to_date(bed: Bed) -> None:
+    disk, erased = decided_beyond_a_copy(bed)
+    disk.put_back(age_ms=A_DAY_MS)
+    with bed.ready_gate() as running:
+        assert restored(running, RestoreKind.CONTINUED) == 2
+        assert ghosts(running) == 2, "it went on from the copy"
+        assert not has_key(bed, running, erased)
+        states = stored(bed, running.gate._store)
+    del states[GHOST]
+    assert states == folded_from_scratch(bed)
+
+
+def test_a_store_that_cannot_be_trusted_is_built_anew(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One older than the deletions that it may have missed; one of another boot; none at all."""
+    disk, erased = decided_beyond_a_copy(bed)
+
+    def check_built_anew() -> None:
+        with bed.ready_gate() as running:
+            assert restored(running, RestoreKind.REBUILT) == 2
+            assert ghosts(running) == 0
+            assert not has_key(bed, running, erased)
+            assert stored(bed, running.gate._store) == folded_from_scratch(bed)
+
+    disk.put_back(age_ms=COPY_USABLE_MS)
+    check_built_anew()
+
+    disk.put_back(age_ms=0)
+    with monkeypatch.context() as rebooted:
+        rebooted.setattr(assembly, "boot_id", lambda: "the next boot")
+        check_built_anew()
+
+    shutil.rmtree(bed.settings.state_dir)
+    check_built_anew()

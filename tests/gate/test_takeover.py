@@ -1,0 +1,182 @@
+"""
+Who decides when a gate dies, is robbed of its name, or dies while partitions change hands.
+
+Afterwards each request has exactly one outcome, and the state is what ``consent.events`` makes it.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+from streams.broker.cluster import EmbeddedKafka
+from streams.errors import Fenced
+from streams.gate.owned import Phase
+from streams.records.decisions import Outcome
+from streams.telemetry.labels import TransactionResult
+from streams.telemetry.metrics import TRANSACTIONS
+from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_sms_requested
+from tests.crash.short_lived_gate import (
+    AFTER_OFFSETS,
+    GIVING_UP,
+    TAKING_OVER,
+    arm,
+    hasty,
+    killed,
+    short_lived_gate,
+)
+from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
+from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+from tests.gate.command import gate_command
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
+    return hasty(Bed(kafka.bootstrap_servers, topic_prefix, tmp_path, transaction_timeout_ms=5_000))
+
+
+def check_state(bed: Bed, running: RunningGate) -> None:
+    """The gate's store is, or at its next tick becomes, what the topic makes of everyone."""
+    wait_for(
+        lambda: stored(bed, running.gate._store) == folded_from_scratch(bed),
+        what="for the state to be what consent.events makes it",
+    )
+
+
+def commits(running: RunningGate) -> float:
+    return running.telemetry.values(TRANSACTIONS)[TransactionResult.COMMITTED.value,]
+
+
+def offsets_are_stable(bed: Bed) -> bool:
+    """Whether no open transaction carries offsets of this group."""
+    group = bed.settings.group_id
+    asked = [TopicPartition(bed.topics.requests, n) for n in range(bed.settings.partitions)]
+    answer = bed.admin.list_consumer_group_offsets(
+        [ConsumerGroupTopicPartitions(group, asked)], require_stable=True, request_timeout=1
+    )[group]
+    try:
+        return all(tp.error is None for tp in answer.result().topic_partitions)
+    except KafkaException:
+        return False
+
+
+def test_a_successor_waits_for_the_end_of_the_dead_gates_transaction(bed: Bed) -> None:
+    """It has the partitions long before; what it then goes on with is the restored state."""
+    withdrawn, consenting = a_number(1), a_number(2)
+    asked = ["before"]
+    for number in (withdrawn, consenting):
+        bed.consent(
+            a_consent_event(event_id=f"g{number}", subject=number, occurred_at=now_ms() - 1000)
+        )
+    bed.flush()
+    bed.consent(a_withdrawal(event_id="w", subject=withdrawn, occurred_at=now_ms()))
+    bed.request(an_sms_requested(request_id="before", recipient=withdrawn, valid_until=None))
+    bed.flush()
+    with short_lived_gate(bed, "gate-1", AFTER_OFFSETS) as dying:
+        bed.decided(1)
+        arm(bed, "gate-1")
+        play(bed, 1, asked)
+        assert killed(dying)
+        with bed.gate("gate-2") as successor:
+            assignment = successor.gate._assignment
+            wait_for(lambda: len(assignment.all()) == 2, what="for the partitions")
+            assert not offsets_are_stable(bed), "the dead gate's transaction is open"
+            assert {owned.phase for owned in assignment.all()} == {Phase.RESTORING}
+            assert len(bed.decisions()) == 1
+            for number in (withdrawn, consenting):
+                asked.append(number)
+                bed.request(an_sms_requested(request_id=number, recipient=number, valid_until=None))
+            bed.flush()
+            decided = bed.decided(len(asked))
+            check_outcomes(bed, asked)
+            check_state(bed, successor)
+    assert decided[withdrawn].verdict is Outcome.DROPPED
+    assert decided[consenting].verdict is Outcome.ALLOWED
+
+
+def test_a_gate_killed_while_it_gives_partitions_up_loses_and_doubles_nothing(bed: Bed) -> None:
+    asked: list[str] = []
+    with short_lived_gate(bed, "gate-1", GIVING_UP) as dying:
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+        play(bed, 1, asked)
+        with bed.gate("gate-2") as survivor:  # it joins, and the group rebalances
+            play(bed, 2, asked)
+            assert killed(dying)
+            go_on(bed, survivor, asked)
+
+
+def test_a_gate_killed_while_it_takes_partitions_over_loses_and_doubles_nothing(bed: Bed) -> None:
+    asked: list[str] = []
+    with bed.ready_gate("gate-1") as survivor:
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+        with short_lived_gate(bed, "gate-2", TAKING_OVER) as dying:
+            play(bed, 1, asked)
+            assert killed(dying)
+            assert len(survivor.gate._assignment.all()) < 2, "it had a share"
+            go_on(bed, survivor, asked)
+
+
+def go_on(bed: Bed, survivor: RunningGate, asked: list[str]) -> None:
+    """The one that is left gets everything, and decides it once."""
+    play(bed, 99, asked)
+    wait_for(lambda: len(survivor.gate._assignment.all()) == 2, what="for the dead gate's share")
+    bed.decided(len(asked))
+    check_outcomes(bed, asked)
+    check_state(bed, survivor)
+
+
+def test_of_two_gates_with_one_name_the_first_ends_and_says_so(bed: Bed) -> None:
+    """As two machines with the same configuration: processes, each with a state of its own."""
+    settings = bed.settings.model_copy(update={"session_timeout_ms": 6_000})
+    bed.settings = settings
+    asked: list[str] = []
+    with gate_command(bed, "gate-1", "first") as first:
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+        elsewhere = bed.folder / "elsewhere"
+        with gate_command(bed, "gate-1", "second", state_dir=elsewhere) as second:
+            play(bed, 1, asked)
+            assert first.process.wait(30) == Fenced.exit_code
+            play(bed, 2, asked)
+            bed.decided(len(asked))
+            assert second.process.poll() is None
+    assert "instance_id" in first.said.splitlines()[-1]
+    check_outcomes(bed, asked)
+
+
+def test_a_fenced_zombie_commits_nothing(bed: Bed) -> None:
+    """Its name goes to another gate while it is about to commit a batch that it has decided."""
+    asked: list[str] = []
+    about_to, go = threading.Event(), threading.Event()
+    with pytest.raises(Fenced), bed.ready_gate("gate-1") as zombie:
+        play(bed, 0, asked)
+        bed.decided(len(asked))
+        run = zombie.gate._transactor.run
+
+        def held(*batch: Any, **options: Any) -> None:
+            about_to.set()
+            go.wait()
+            run(*batch, **options)
+
+        zombie.gate._transactor.run = held  # type: ignore[method-assign]
+        play(bed, 1, asked)
+        assert about_to.wait(10)
+        committed = commits(zombie)
+        with bed.ready_gate("gate-1", state_dir=bed.folder / "elsewhere") as successor:
+            bed.decided(len(asked))
+            go.set()
+            zombie.thread.join(30)
+            assert commits(zombie) == committed
+            play(bed, 2, asked)
+            # Not by bed.decided(), which raises the zombie's end again.
+            wait_for(lambda: len(bed.decisions()) >= len(asked), what="for the successor")
+            check_outcomes(bed, asked)
+            check_state(bed, successor)
