@@ -49,6 +49,10 @@ from streams.telemetry.telemetry import Telemetry
 
 RETRY_SECONDS: Final = 1.0
 ADMIN_TIMEOUT_SECONDS: Final = 5.0
+LEADERS_KNOWN_MS: Final = 1_000
+"""For how long the admin client, which reads the barrier, believes to know a partition's leader.
+Seen with librdkafka 2.16: it asks a leader that died or hangs again and again, and looks for its
+successor only once this is over, which by default is after 15 minutes."""
 RESEND_TIMEOUT_SECONDS: Final = 2.0
 """The loop stands still for so long when the home of a misplaced record does not answer."""
 
@@ -101,7 +105,9 @@ def assembled(
             telemetry=telemetry,
             health=health,
         )
-        admin = opened(AdminClient, admin_config(settings))
+        admin = opened(
+            AdminClient, {"metadata.max.age.ms": LEADERS_KNOWN_MS, **admin_config(settings)}
+        )
         for warning in until_answered(lambda: ensure_fit(settings, admin)):
             telemetry.emit(TopicsWarned(warning))
         until_answered(policy.start)
