@@ -34,7 +34,7 @@ from streams.testing.records import (
     a_withdrawal,
 )
 from tests.gate.asking import Asking
-from tests.gate.bed import Bed, now_ms
+from tests.gate.bed import Bed, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -240,9 +240,14 @@ def test_the_reason_is_given_with_its_outcome_and_counted_with_its_kind(
     assert decision.reasons[0] == min(expected, key=lambda each: each.severity).value
     blocked = any(each.kind is ReasonKind.BLOCK for each in expected)
     assert decision.verdict is (Outcome.DROPPED if blocked else Outcome.QUARANTINED)
-    counted = street.telemetry.values(metrics.REASONS)
     kind = reason.kind.value.lower()
-    assert any((code, of) == (reason.value, kind) for _, code, of in counted)
+
+    def counted() -> bool:
+        # The metrics are moved after the commit that the decision was read from.
+        told = street.telemetry.values(metrics.REASONS)
+        return any((code, of) == (reason.value, kind) for _, code, of in told)
+
+    wait_for(counted, what="for the reason to be counted")
 
 
 def test_without_any_the_same_requests_are_allowed(street: Street) -> None:
