@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.records.decisions import Outcome
+from streams.telemetry.labels import StallCause
 from streams.telemetry.metrics import (
     DEAD_LETTERS,
     DECISIONS,
@@ -63,7 +64,7 @@ def test_what_alerts_look_at_stands_at_zero_before_the_first_event() -> None:
     assert series.values(DECISIONS)["otp", "ALLOWED"] == 0.0
     samples = [s for family in series.collect() for s in family.samples]
     stalled = [s.value for s in samples if s.name == STALLED_PARTITIONS.name]
-    assert stalled == [0.0] * 6
+    assert stalled == [0.0] * len(StallCause)
 
 
 def test_purposes_of_a_new_policy_keep_the_old_counts() -> None:
