@@ -1,7 +1,7 @@
 """
 Three brokers, of which one does not answer, dies, or has a clock of its own.
 
-Slow by nature: a broker that went away keeps its partitions for five seconds. `make soak` runs them.
+Slow by nature: a broker that went away keeps its partitions for five seconds. Run by `make soak`.
 """
 
 from __future__ import annotations
