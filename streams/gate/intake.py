@@ -76,6 +76,9 @@ class Intake:
         except KafkaException as error:
             raise _for_people(error.args[0]) from error
         if self._assignment.epoch != epoch:
+            # That this gate was fenced comes together with the loss of its partitions.
+            for told in filter(None, (message.error() for message in messages)):
+                self._failed(told, None)
             # Some of it may belong to the old assignment and some to the new one, and what was
             # taken of the new one would be skipped: begin again from the positions.
             self._assignment.rewind(owned.partition for owned in self._assignment.live())
@@ -151,7 +154,8 @@ def _for_people(error: KafkaError) -> Exception:
     if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL):
         return Fenced(
             "Another gate joined with this instance_id, and Kafka gave the partitions to it. Give "
-            "each gate an instance_id of its own."
+            "each gate an instance_id of its own. If there is no other: Kafka's group coordinator "
+            "was silent for longer than session_timeout_ms; start this gate again."
         )
     return StateLost(f"The consumer of requests cannot go on: {error.name()}.")
 

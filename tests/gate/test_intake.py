@@ -1,0 +1,64 @@
+"""What comes with a batch besides requests. Pure: no Kafka."""
+
+from __future__ import annotations
+
+import pytest
+from confluent_kafka import KafkaError, Message
+from prometheus_client import CollectorRegistry
+
+from streams.errors import Fenced
+from streams.gate.intake import Intake
+from streams.gate.owned import Owned
+from streams.telemetry.telemetry import Telemetry
+
+
+class Assigned:
+    """An assignment that a rebalance takes away."""
+
+    epoch = 1
+    group = None
+
+    def live(self) -> list[Owned]:
+        return []
+
+    def rewind(self, partitions: object) -> None:
+        pass
+
+
+class RebalancedWith:
+    """A consumer that hands these messages over in the call in which it rebalances."""
+
+    def __init__(self, assigned: Assigned, *messages: Message) -> None:
+        self._assigned = assigned
+        self._messages = list(messages)
+
+    def consume(self, most: int, timeout: float) -> list[Message]:
+        self._assigned.epoch += 1
+        messages, self._messages = self._messages, []
+        return messages
+
+
+def intake(*messages: Message) -> Intake:
+    assigned = Assigned()
+    return Intake(
+        RebalancedWith(assigned, *messages),  # type: ignore[arg-type]
+        assigned,  # type: ignore[arg-type]
+        Telemetry(CollectorRegistry()),
+        max_records=10,
+        max_bytes=1_000,
+        linger_seconds=0,
+    )
+
+
+def test_requests_that_come_with_a_rebalance_are_not_taken() -> None:
+    taken = intake(Message(topic="requests", partition=0, offset=0, value=b"x")).take(0, 0)
+    assert taken.epoch > Assigned.epoch
+    assert taken.requests == {}
+
+
+def test_a_gate_that_is_fenced_in_the_same_moment_as_it_loses_its_partitions_ends() -> None:
+    """Else it would go on for ever without partitions, and nobody would be told."""
+    fenced = Message(error=KafkaError(KafkaError._FATAL))
+    assert not fenced.error().fatal(), "confluent-kafka does not say so of a consumed error"
+    with pytest.raises(Fenced, match="instance_id"):
+        intake(fenced).take(0, 0)
