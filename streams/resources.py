@@ -1,5 +1,5 @@
 """
-Where the files that ship with the package lie: schemas and policies.
+Where the files that ship with the package lie: schemas, policies and keywords.
 
 In an installed wheel they are in ``streams/_data``; in a checkout they are the folders beside the
 package, so that an edit there counts at once.
@@ -15,7 +15,7 @@ from streams.errors import ConfigError
 
 def data_dir(name: str) -> Path:
     """
-    Give the folder ``schemas`` or ``policies`` of this installation.
+    Give the folder ``schemas``, ``policies`` or ``keywords`` of this installation.
 
     Raises :class:`ConfigError` when the installation has no such folder.
     """

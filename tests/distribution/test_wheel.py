@@ -67,7 +67,7 @@ def test_it_holds_all_that_the_package_reads_at_run_time(wheel: Path) -> None:
     }
     data = {
         f"streams/_data/{path.relative_to(ROOT)}"
-        for folder in ("schemas", "policies")
+        for folder in ("schemas", "policies", "keywords")
         for path in (ROOT / folder).rglob("*")
         if path.is_file()
     }
