@@ -8,9 +8,10 @@ is ever constructed from YAML but text: a number or a boolean where text is mean
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import yaml
@@ -24,7 +25,11 @@ MAX_DEPTH = 8
 """Rule files nest four deep. PyYAML composes recursively: thousands would end the process."""
 
 _TEXT = "tag:yaml.org,2002:str"
-_DATE = "tag:yaml.org,2002:timestamp"
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+_BOOLEAN = "tag:yaml.org,2002:bool"
+_NULL = "tag:yaml.org,2002:null"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WHOLE = re.compile(r"-?[0-9]{1,16}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +50,22 @@ class Text:
 class Document:
     """One YAML file. What is wrong goes into ``mistakes``; what could be read is given back."""
 
-    def __init__(self, name: str, source: str, mistakes: Mistakes) -> None:
-        """Parse ``source``, the text of the file ``name``."""
+    def __init__(
+        self, name: str, source: str, mistakes: Mistakes, root: yaml.Node | None = None
+    ) -> None:
+        """Parse ``source``, the text of the file ``name``; ``root`` if that was done before."""
         self.name = name
         self._source = source
         self._mistakes = mistakes
-        self.root: yaml.Node | None = self._compose()
+        if root is None:
+            composing = _Composing(name, source, mistakes, MAX_FILE_CHARACTERS)
+            root = next(iter(composing.roots(several=False)), None)
+        self.root: yaml.Node | None = root
+
+    @property
+    def mistakes(self) -> int:
+        """How many mistakes were recorded so far, in all files together."""
+        return len(self._mistakes)
 
     def wrong(self, place: yaml.Node | Text, what: str, remedy: str) -> None:
         """Record a mistake at the start of ``place``."""
@@ -145,7 +160,7 @@ class Document:
 
     def day(self, node: yaml.Node, what: str) -> date | None:
         """Read a calendar day, ``2027-01-31``."""
-        if isinstance(node, yaml.ScalarNode) and node.tag in (_TEXT, _DATE):
+        if isinstance(node, yaml.ScalarNode) and node.tag in (_TEXT, _TIMESTAMP):
             try:
                 return date.fromisoformat(node.value)
             except ValueError:
@@ -153,28 +168,92 @@ class Document:
         self.wrong(node, f"{what} is no calendar day", "write it as year-month-day, 2027-01-31")
         return None
 
-    def _compose(self) -> yaml.Node | None:
-        if len(self._source) > MAX_FILE_CHARACTERS:
-            self._at(1, 1, "the file is too large", f"keep it under {MAX_FILE_CHARACTERS} bytes")
-            return None
+    def written(self, node: yaml.Node, what: str) -> str | None:
+        """Read a scalar as it is written, blank or not: numbers keep their ``+``. Never quoted."""
+        if isinstance(node, yaml.ScalarNode) and node.tag != _NULL:
+            return str(node.value)
+        self.wrong(node, f"{what} is {_shape(node)}", "write text here")
+        return None
+
+    def boolean(self, node: yaml.Node, what: str) -> bool | None:
+        """Read ``true`` or ``false``."""
+        if isinstance(node, yaml.ScalarNode) and node.tag == _BOOLEAN:
+            return str(node.value).lower() in ("true", "yes", "on")
+        self.wrong(node, f"{what} is {_shape(node)}", "write true or false")
+        return None
+
+    def integer(self, node: yaml.Node, what: str) -> int | None:
+        """Read a whole number."""
+        if isinstance(node, yaml.ScalarNode) and _WHOLE.fullmatch(node.value):
+            return int(node.value)
+        self.wrong(node, f"{what} is {_shape(node)}", "write a whole number")
+        return None
+
+    def moment(self, node: yaml.Node, what: str) -> int | None:
+        """Read a time, in milliseconds since the epoch or in ISO 8601; without a zone it is UTC."""
+        if isinstance(node, yaml.ScalarNode):
+            if _WHOLE.fullmatch(node.value):
+                return int(node.value)
+            try:
+                read = datetime.fromisoformat(node.value)
+            except ValueError:
+                pass
+            else:
+                at = read if read.tzinfo is not None else read.replace(tzinfo=UTC)
+                return (at - _EPOCH) // timedelta(milliseconds=1)
+        self.wrong(
+            node,
+            f"{what} is no time",
+            "write 2026-01-31T10:00:00Z, or milliseconds since the epoch",
+        )
+        return None
+
+
+def is_null(node: yaml.Node) -> bool:
+    """Whether nothing, ``~`` or ``null`` stands here."""
+    return isinstance(node, yaml.ScalarNode) and node.tag == _NULL
+
+
+def every_document(
+    name: str, source: str, mistakes: Mistakes, most_characters: int
+) -> list[Document]:
+    """Parse ``source``, whose documents are parted by ``---``. Empty ones are left out."""
+    roots = _Composing(name, source, mistakes, most_characters).roots(several=True)
+    return [Document(name, source, mistakes, root) for root in roots]
+
+
+class _Composing:
+    """From text to nodes, once it is seen to be harmless."""
+
+    def __init__(self, name: str, source: str, mistakes: Mistakes, most_characters: int) -> None:
+        self._name = name
+        self._source = source
+        self._mistakes = mistakes
+        self._most_characters = most_characters
+
+    def roots(self, *, several: bool) -> list[yaml.Node]:
+        if len(self._source) > self._most_characters:
+            self._at(1, 1, "the file is too large", f"keep it under {self._most_characters} bytes")
+            return []
         try:
-            if not self._harmless():
-                return None
-            root: yaml.Node | None = yaml.compose(self._source, Loader=yaml.SafeLoader)
+            if not self._harmless(several=several):
+                return []
+            composed = list(yaml.compose_all(self._source, Loader=yaml.SafeLoader))
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
             self._at(line, column, f"this is not YAML: {error.problem}", "mend the line")
-            return None
+            return []
         except yaml.reader.ReaderError as error:
             line = self._source.count("\n", 0, error.position) + 1
             self._at(line, 1, "a control character stands here", "take it out")
-            return None
-        if root is None:
+            return []
+        roots = [root for root in composed if not (several and _says_nothing(root))]
+        if not roots:
             self._at(1, 1, "the file is empty", "fill it, or take it out of the policy")
-        return root
+        return roots
 
-    def _harmless(self) -> bool:
+    def _harmless(self, *, several: bool) -> bool:
         """Look at the flat stream of events, before anything is built from it."""
         before = len(self._mistakes)
         depth = documents = 0
@@ -195,18 +274,29 @@ class Document:
                 depth -= 1
             elif isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
-                if documents > 1:
+                if documents > 1 and not several:
                     self._at(line, column, "a second document begins", "take out the `---`")
                     return False
         return len(self._mistakes) == before
 
     def _at(self, line: int, column: int, what: str, remedy: str) -> None:
-        self._mistakes.add(self.name, line, column, what, remedy)
+        self._mistakes.add(self._name, line, column, what, remedy)
+
+
+def _says_nothing(root: yaml.Node) -> bool:
+    return isinstance(root, yaml.ScalarNode) and not root.value
 
 
 def _placed(node: yaml.ScalarNode) -> Text:
     start = node.start_mark
     return Text(node.value, start.line + 1, start.column + 1, start.index, node.end_mark.index)
+
+
+def _shape(node: yaml.Node) -> str:
+    """Say what a node is without repeating it: it may be a person's."""
+    if isinstance(node, yaml.ScalarNode):
+        return "left empty" if node.tag == _NULL else f"of type {node.tag.rpartition(':')[2]}"
+    return _kind(node)
 
 
 def _kind(node: yaml.Node) -> str:

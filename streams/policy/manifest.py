@@ -13,6 +13,10 @@ from streams.policy.mistakes import Mistakes, nearest
 MANIFEST = "policy.yaml"
 """The file that names a policy's other files."""
 
+TESTS = "tests.yaml"
+"""The file that a policy's tests stand in, if there is one. It decides nothing: no gate reads it,
+and it is no part of the version (docs/adr/0017)."""
+
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _RULE_FILE = re.compile(r"[a-z0-9][a-z0-9_-]*\.yaml")
 
@@ -21,7 +25,8 @@ class Manifest:
     """
     What ``policy.yaml`` says.
 
-    ``edition`` is for people. ``rule_files`` are the files to read, in order, each of which exists;
+    ``edition`` is for people. ``purpose_lines`` are the lines, from 1, that the purposes are
+    declared on. ``rule_files`` are the files to read, in order, each of which exists;
     what is wrong, such as a file that is missing or not listed, is in the mistakes.
     """
 
@@ -29,6 +34,7 @@ class Manifest:
         """Read ``document``, the manifest among ``files``."""
         self.name = self.edition = ""
         self.purposes: list[str] = []
+        self.purpose_lines: dict[str, int] = {}
         self.rule_files: list[str] = []
         entries = (
             document.mapping(document.root, MANIFEST, ("name", "edition", "purposes", "rules"), ())
@@ -46,7 +52,7 @@ class Manifest:
         if "rules" in entries:
             for node in document.items(entries["rules"], "rules"):
                 self._read_rule_file(document, node, files)
-            for unlisted in sorted(files.keys() - {MANIFEST, *self.rule_files}):
+            for unlisted in sorted(files.keys() - {MANIFEST, TESTS, *self.rule_files}):
                 mistakes.add(
                     unlisted,
                     1,
@@ -62,6 +68,7 @@ class Manifest:
             document.text(node, f"the purpose {purpose}")
             if _PURPOSE.fullmatch(purpose):
                 self.purposes.append(purpose)
+                self.purpose_lines[purpose] = node.start_mark.line + 1
             else:
                 document.wrong(
                     node,
@@ -76,7 +83,13 @@ class Manifest:
         if text is None:
             return
         name = text.value
-        if name == MANIFEST or not _RULE_FILE.fullmatch(name):
+        if name == TESTS:
+            document.wrong(
+                text,
+                f"{TESTS} holds the policy's tests",
+                "take it off the list, and name another file for rules",
+            )
+        elif name == MANIFEST or not _RULE_FILE.fullmatch(name):
             document.wrong(
                 text, f"{name!r} cannot be a rule file", "name a file of this folder: rules.yaml"
             )

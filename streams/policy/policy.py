@@ -17,7 +17,7 @@ from streams.errors import PolicyInvalid
 from streams.policy.conditions import Language
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
 from streams.policy.facts import Assessment, Facts, nothing_known
-from streams.policy.manifest import MANIFEST, Manifest
+from streams.policy.manifest import MANIFEST, TESTS, Manifest
 from streams.policy.mistakes import Mistakes
 from streams.policy.reasons import Reason, severest_first
 from streams.policy.rules import Rule, RuleReader, Then
@@ -70,9 +70,14 @@ class Policy:
         changes = {day for rule in rules for day in (rule.from_day, rule.until_day) if day}
         self._changes = sorted(_first_ms(day) for day in changes)
         self._periods = [
-            _Period(tuple(rule for rule in rules if _in_force(rule, start)))
+            _Period(tuple(rule for rule in rules if rule.in_force(start)))
             for start in [None, *sorted(changes)]
         ]
+
+    @property
+    def language(self) -> Language:
+        """What the conditions of the rules are written in."""
+        return self._language
 
     def decide(self, assessment: Assessment) -> Verdict:
         """Give the verdict on what was assessed, by the rules in force at that time. Pure."""
@@ -165,15 +170,15 @@ def load_policy(directory: Path) -> Policy:
     """
     Read and check the policy in ``directory``.
 
-    Reads the ``*.yaml`` files that lie in it, not in folders below. Raises :class:`PolicyInvalid`
-    with every mistake found, a line each: ``file:line:column: what; remedy``.
+    Reads the ``*.yaml`` files that lie in it, not in folders below, and not its tests. Raises
+    :class:`PolicyInvalid` with every mistake, a line each: ``file:line:column: what; remedy``.
     """
     if not directory.is_dir():
         raise PolicyInvalid(f"{directory}:1:1: there is no such directory; name a policy's folder")
     mistakes = Mistakes(str(directory))
     files = {}
     for path in sorted(directory.iterdir()):
-        if path.name.startswith(".") or not path.is_file():
+        if path.name.startswith(".") or path.name == TESTS or not path.is_file():
             continue
         if path.suffix == ".yml":
             mistakes.add(path.name, 1, 1, "the file would be passed over", "rename it to .yaml")
@@ -270,15 +275,6 @@ def _refuse_to_allow_the_unknown(policy: Policy, mistakes: Mistakes) -> None:
 
 def _first_ms(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-
-
-def _in_force(rule: Rule, day: date | None) -> bool:
-    """Whether the rule is in force in the period that begins with ``day``; null: the first."""
-    if day is None:
-        return rule.from_day is None
-    return (rule.from_day is None or rule.from_day <= day) and (
-        rule.until_day is None or day < rule.until_day
-    )
 
 
 def _severity(rule: Rule) -> tuple[int, str]:

@@ -46,6 +46,14 @@ class Rule:
     file: str
     line: int
 
+    def in_force(self, day: date | None) -> bool:
+        """Whether it is in force on ``day``; null: before the first day that any rule names."""
+        if day is None:
+            return self.from_day is None
+        return (self.from_day is None or self.from_day <= day) and (
+            self.until_day is None or day < self.until_day
+        )
+
 
 _REQUIRED = ("id", "text", "when", "then", "cites")
 _OPTIONAL = ("reason", "basis", "from", "until")

@@ -6,7 +6,7 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from streams.policy.policy import Policy, load_policy
+from streams.policy.policy import Policy, load_policy, load_policy_files
 from streams.records.events import Basis, Origin, Source
 from streams.records.requests import (
     Initiator,
@@ -133,3 +133,23 @@ def member(**changes: object) -> SubjectState:
         origin_at=NOW - 50_000,
     )
     return replace(registered, **changes)  # type: ignore[arg-type]
+
+
+def small(*rules: str, purposes: str = "  marketing: Advertising.") -> Policy:
+    """A policy of these rules, each written as ``condition => then reason-or-basis [days]``."""
+    written = ["rules:"]
+    for number, line in enumerate(rules):
+        when, _, follows = line.partition(" => ")
+        then, what, *days = follows.split()
+        written += [
+            f"  - id: rule-{number}",
+            f"    text: Rule {number}.",
+            f"    when: {when}",
+            f"    then: {then}",
+            f"    {'basis' if then == 'allow' else 'reason'}: {what}",
+            "    cites: Case",
+            *(f"    {day.replace('=', ': ')}" for day in days),
+        ]
+    manifest = f"name: small\nedition: '1'\npurposes:\n{purposes}\nrules: [rules.yaml]\n"
+    files = {"policy.yaml": manifest, "rules.yaml": "\n".join(written)}
+    return load_policy_files(files, "small")

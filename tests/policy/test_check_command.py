@@ -54,3 +54,59 @@ def test_programs_read_json(broken: Path) -> None:
     assert result.exit_code == 3
     assert unsound["valid"] is False
     assert len(unsound["mistakes"]) == 2
+
+
+DEAD = """
+  - id: never
+    text: Never.
+    when: consent == Consent.NONE && consent == Consent.GRANTED
+    then: drop
+    reason: ERASED
+    cites: Case
+"""
+
+TWICE = """
+  - id: again
+    text: Again.
+    when: erasure == Erasure.ERASED && member == Member.NO
+    then: drop
+    reason: ERASED
+    cites: Case
+"""
+
+
+def changed(folder: Path, more: str) -> Path:
+    shutil.copytree(DEFAULT, folder, dirs_exist_ok=True)
+    with (folder / "person.yaml").open("a", encoding="utf-8") as rules:
+        rules.write(more)
+    return folder
+
+
+def test_a_rule_that_can_never_match_is_a_mistake_with_its_place(tmp_path: Path) -> None:
+    folder = changed(tmp_path, DEAD)
+    line = (folder / "person.yaml").read_text("utf-8").splitlines().index("  - id: never") + 1
+    result = CliRunner().invoke(policy_app, ["check", str(folder)])
+    assert result.exit_code == 1
+    assert f"{folder}/person.yaml:{line}:1: mistake: never can never match" in result.stdout
+
+
+def test_a_warning_fails_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    folder = changed(tmp_path, TWICE)
+    result = CliRunner().invoke(policy_app, ["check", str(folder)])
+    assert result.exit_code == 0
+    assert "warning: again is superfluous: wherever it matches, erased (person.yaml:3)" in (
+        result.stdout
+    )
+    assert CliRunner().invoke(policy_app, ["check", "--strict", str(folder)]).exit_code == 1
+
+
+def test_programs_read_what_was_found(tmp_path: Path) -> None:
+    folder = changed(tmp_path, DEAD + TWICE)
+    result = CliRunner().invoke(policy_app, ["check", "--json", str(folder)])
+    told = json.loads(result.stdout)
+    assert told["valid"] is True
+    dead, gap, again = told["findings"]
+    assert (dead["kind"], dead["severity"]) == ("never-matches", "mistake")
+    assert (gap["kind"], gap["file"]) == ("gap", "policy.yaml")
+    assert gap["example"]["purpose"] == "transactional"
+    assert (again["kind"], again["rules"]) == ("superfluous", ["again", "erased"])

@@ -33,6 +33,7 @@ from tests.policy.messages import (
     grant,
     member,
     request,
+    small,
     subject,
     trace,
     withdrawal,
@@ -46,26 +47,6 @@ def shipped() -> Policy:
 
 def decide(policy: Policy, message: SmsRequested, state: SubjectState | None = None) -> Verdict:
     return policy.decide(assess(message, state, NameTable(), CampaignTable("paused"), NOW))
-
-
-def small(*rules: str, purposes: str = "  marketing: Advertising.") -> Policy:
-    """A policy of these rules, each written as ``condition => then reason-or-basis [days]``."""
-    written = ["rules:"]
-    for number, line in enumerate(rules):
-        when, _, follows = line.partition(" => ")
-        then, what, *days = follows.split()
-        written += [
-            f"  - id: rule-{number}",
-            f"    text: Rule {number}.",
-            f"    when: {when}",
-            f"    then: {then}",
-            f"    {'basis' if then == 'allow' else 'reason'}: {what}",
-            "    cites: Case",
-            *(f"    {day.replace('=', ': ')}" for day in days),
-        ]
-    manifest = f"name: small\nedition: '1'\npurposes:\n{purposes}\nrules: [rules.yaml]\n"
-    files = {"policy.yaml": manifest, "rules.yaml": "\n".join(written)}
-    return load_policy_files(files, "small")
 
 
 GRANTED = nothing_known("marketing")._replace(consent=Consent.GRANTED)

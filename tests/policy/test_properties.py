@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streams.policy import readings
 from streams.policy.consent import consent_for
 from streams.policy.facts import VOCABULARY, Facts, assess
 from streams.policy.policy import Policy
@@ -127,6 +128,38 @@ def messages(purposes: tuple[str, ...] = PURPOSES) -> st.SearchStrategy[SmsReque
             st.builds(Claim, st.just("colleague"), st.sampled_from(ClaimEvidence)), max_size=1
         ).map(tuple),
         referral=st.sampled_from((None, None, Referral("A"))),
+    )
+
+
+@unhurried
+@given(messages(), st.none() | states())
+def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
+    message: SmsRequested, state: SubjectState | None
+) -> None:
+    assessed = assess(message, state, NameTable(FRIEND), CampaignTable("paused"), NOW)
+    view = consent_for(state, message.purpose, message.sender_id, message.campaign_id, NOW)
+    of_number = readings.member(state), readings.number(state, NOW), readings.upload(state, NOW)
+    assert assessed[1:] == (view.event_id, NOW)
+    assert assessed.facts == Facts(
+        message.purpose,
+        readings.readability(state),
+        view.status,
+        view.basis,
+        readings.freedom(view),
+        readings.withdrawal(view),
+        readings.suppression(view),
+        readings.erasure(view),
+        readings.reassignment(view, state),
+        *of_number,
+        readings.taint(message.purpose, view, *of_number),
+        readings.initiator(message),
+        readings.voice(message),
+        readings.named(message, NameTable(FRIEND), NOW),
+        readings.claims(message),
+        readings.occasion(message),
+        readings.marks(message),
+        readings.validity(message.valid_until, NOW),
+        readings.campaign(message.campaign_id, CampaignTable("paused")),
     )
 
 
