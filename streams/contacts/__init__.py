@@ -1,0 +1,1 @@
+"""Splitting an address book into entries that name nobody. Pure."""
