@@ -62,7 +62,7 @@ def quantiles(metric: str, selector: str = "") -> list[Query]:
 
 
 def is_all_well() -> Iterator[Panel]:
-    """Yield the first row: eight numbers that are green or say where to look."""
+    """Yield the first row: numbers that are green or say where to look."""
     up = f'count(up{{job="consent-gate", {GATE}}})'
     ready = f"sum(min by (instance) (consent_gate_condition{{{GATE}}}))"
     yield one(
@@ -166,6 +166,26 @@ def what_is_decided() -> Iterator[Panel]:
         width=24,
         unit="reqps",
     )
+    yield lines(
+        "Requests that wait",
+        "Requests that lie in Kafka and are not decided yet, by gate.",
+        Query(
+            f"sum by (instance) (consent_gate_request_lag_records{{{GATE}}})",
+            "{{instance}}",
+        ),
+        width=12,
+    )
+    yield lines(
+        "The oldest of them waits for",
+        "By the worst partition of each gate. One-time passwords run out meanwhile.",
+        Query(
+            f"max by (instance) (consent_gate_request_lag_seconds{{{GATE}}})",
+            "{{instance}}",
+        ),
+        width=12,
+        unit="s",
+        bound=60,
+    )
 
 
 def why_not_sent() -> Iterator[Panel]:
@@ -198,8 +218,8 @@ def why_not_sent() -> Iterator[Panel]:
     )
     yield lines(
         "Dead letters: nobody can judge",
-        "Records a second put aside in dead-letters, bytes untouched. In consent.events any of "
-        "them may be a STOP.",
+        "Records a second put aside in dead-letters, bytes untouched (of one above 2 MiB only "
+        "where it stands). In consent.events any of them may be a STOP.",
         Query(rate("consent_gate_dead_letters_total", "topic, cause"), "{{topic}} {{cause}}"),
     )
     yield lines(
@@ -276,8 +296,8 @@ def how_the_state_does() -> Iterator[Panel]:
     """Yield the row of partitions: waiting, behind, restored, moved."""
     yield lines(
         "Partitions that wait, by cause",
-        "`out_of_range` and `store_full` do not mend themselves; `restoring` is what a takeover "
-        "looks like.",
+        "`restoring` is what a takeover looks like. `batch_unreadable`, `out_of_range`, "
+        "`secrets_missing`, `state_unreadable` and `store_full` need a person.",
         Query(f"sum by (cause) (consent_gate_stalled_partitions{{{GATE}}})", "{{cause}}"),
     )
     yield lines(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from confluent_kafka import Message
 
@@ -14,14 +15,15 @@ from streams.audit.verify import Chain, PartitionReport, verify_partition
 from streams.codec.codec import Codecs, RecordCodec
 from streams.config import Settings
 from streams.errors import ProofBroken, Undecodable
-from streams.records.decisions import LedgerRecord, SmsDecision
+from streams.records.decisions import LedgerRecord, LossRecord, SmsDecision
 from streams.sealing.signatures import Verifier
 from streams.topology import CONSENT_LEDGER, SMS_DECISIONS, Topic
 
 CHAINED: tuple[Topic, ...] = (SMS_DECISIONS, CONSENT_LEDGER)
 """The topics that are chained, a chain a partition."""
 
-ChainedCodec = RecordCodec[SmsDecision] | RecordCodec[LedgerRecord]
+Chained = SmsDecision | LedgerRecord | LossRecord
+ChainedCodec = RecordCodec[SmsDecision] | RecordCodec[LedgerRecord] | RecordCodec[LossRecord]
 
 Watch = Callable[[Topic, int, int], Progress]
 """Told of a partition (topic, number, how many offsets) before it is read; gives who to tell."""
@@ -45,29 +47,50 @@ def verify_topics(
     and 100 µs for each signature.
     """
     with TopicLog(settings) as log:
-        for topic in CHAINED:
-            for partition in range(log.partitions(topic)):
-                if only_partition is None or partition == only_partition:
-                    heads = [h for h in filed if (h.topic, h.partition) == (topic.name, partition)]
-                    yield _verify(
-                        log, settings, codecs, verifier, topic, partition, heads, since, watch
-                    )
+        for part in parts_of(log, only_partition):
+            yield verify_part(log, settings, codecs, verifier, part, filed, since, watch)
 
 
-def links(codec: ChainedCodec, messages: Iterable[Message]) -> Iterator[Link | Unreadable]:
-    """Take from records what the chain needs of them."""
+class Part(NamedTuple):
+    """One chain: a partition of a chained topic."""
+
+    topic: Topic
+    partition: int
+
+
+def parts_of(log: TopicLog, only_partition: int | None = None) -> list[Part]:
+    """Give the chains that there are, in the order in which they are reported."""
+    return [
+        Part(topic, partition)
+        for topic in CHAINED
+        for partition in range(log.partitions(topic))
+        if only_partition is None or partition == only_partition
+    ]
+
+
+def codecs_of(topic: Topic, codecs: Codecs) -> tuple[ChainedCodec, ...]:
+    """Give the codecs of the records that a chained topic holds, the most frequent first."""
+    return (codecs.decisions,) if topic == SMS_DECISIONS else (codecs.ledger, codecs.losses)
+
+
+def links(
+    codecs: Sequence[ChainedCodec],
+    messages: Iterable[Message],
+    seen: Callable[[Chained], object] = lambda record: None,
+) -> Iterator[Link | Unreadable]:
+    """Take from records what the chain needs of them; ``seen`` is given each as it was read."""
     for message in messages:
         offset = message.offset()
         if offset is None:  # only events have none, and they are not handed on
             continue
         raw = message.value()
         try:
-            record = codec.decode(raw)
-            body = codec.body_of(raw)
+            record, body = _read(codecs, raw)
             own = body_hash(unsigned(body, record.signature))
         except (Undecodable, ProofBroken):
             yield Unreadable(offset)
             continue
+        seen(record)
         yield Link(
             offset=offset,
             appended_at=message.timestamp()[1],
@@ -78,17 +101,27 @@ def links(codec: ChainedCodec, messages: Iterable[Message]) -> Iterator[Link | U
         )
 
 
-def _verify(
+def _read(codecs: Sequence[ChainedCodec], raw: bytes | None) -> tuple[Chained, bytes]:
+    for codec in codecs[:-1]:
+        try:
+            return codec.decode(raw), codec.body_of(raw)
+        except Undecodable:
+            continue
+    return codecs[-1].decode(raw), codecs[-1].body_of(raw)
+
+
+def verify_part(
     log: TopicLog,
     settings: Settings,
     codecs: Codecs,
     verifier: Verifier,
-    topic: Topic,
-    partition: int,
-    filed: Sequence[Head],
-    since: int | None,
-    watch: Watch,
+    part: Part,
+    filed: Sequence[Head] = (),
+    since: int | None = None,
+    watch: Watch = lambda topic, partition, offsets: lambda done: None,
 ) -> PartitionReport:
+    """Verify one chain; ``filed`` may hold heads of others too. See :func:`verify_topics`."""
+    topic, partition = part
     extent = log.extent(topic, partition)
     start = extent.start
     if since is not None:
@@ -102,10 +135,10 @@ def _verify(
         retention_ms=retention_ms if retention_ms is not None else 0,
         now=int(time.time() * 1000),
         whole=start == extent.start,
-        filed=filed,
+        filed=[head for head in filed if (head.topic, head.partition) == (topic.name, partition)],
     )
-    codec: ChainedCodec = codecs.decisions if topic is SMS_DECISIONS else codecs.ledger
     progress = watch(topic, partition, extent.end - start)
     return verify_partition(
-        chain, links(codec, log.read(topic, partition, start, extent.end, progress))
+        chain,
+        links(codecs_of(topic, codecs), log.read(topic, partition, start, extent.end, progress)),
     )

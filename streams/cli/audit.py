@@ -19,6 +19,7 @@ from streams.audit.heads import read_heads, write_heads
 from streams.audit.since import moment
 from streams.audit.topic_log import Progress as OffsetsDone
 from streams.audit.verify import PartitionReport
+from streams.audit.verify_in_processes import processes_for, verify_in_processes
 from streams.audit.verify_topics import verify_topics
 from streams.cli.context import settings_of
 from streams.codec.codec import open_codecs
@@ -53,6 +54,14 @@ def verify(
         str | None,
         typer.Option(help="Only from then on: 24h, 7d, or a day (2026-01-31).", metavar="WHEN"),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            help="How many processes. By default as many as pay here, at most one a core.",
+            min=1,
+            metavar="N",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print everything as JSON, not only the heads.")
     ] = False,
@@ -71,23 +80,30 @@ def verify(
     begin = moment(since, int(time.time() * 1000)) if since is not None else None
     verifier = open_verifier(settings.secrets_dir)
     codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
+    if jobs is None:
+        jobs = processes_for(settings, partition)
     with _progress() as shown:
 
         def watch(topic: Topic, number: int, offsets: int) -> OffsetsDone:
             task = shown.add_task(f"{topic.name} {number}", total=offsets)
             return lambda done: shown.advance(task, done)
 
-        reports = list(
-            verify_topics(
-                settings,
-                codecs,
-                verifier,
-                filed=filed,
-                only_partition=partition,
-                since=begin,
-                watch=watch,
+        if jobs > 1:
+            reports = verify_in_processes(
+                settings, jobs, filed=filed, only_partition=partition, since=begin, watch=watch
             )
-        )
+        else:
+            reports = list(
+                verify_topics(
+                    settings,
+                    codecs,
+                    verifier,
+                    filed=filed,
+                    only_partition=partition,
+                    since=begin,
+                    watch=watch,
+                )
+            )
     if as_json:
         typer.echo(json.dumps([_plain(report) for report in reports], indent=2))
     else:

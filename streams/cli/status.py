@@ -222,6 +222,13 @@ def _lines(gate: Summary) -> Iterator[tuple[str, Text]]:
     over = "since start" if gate.window_seconds is None else f"last {gate.window_seconds:.0f} s"
     rate = "" if gate.requests_per_second is None else f", {gate.requests_per_second:,.0f}/s now"
     yield "requests", Text(f"{gate.requests:,}{rate}")
+    waiting = gate.request_lag
+    yield (
+        "requests waiting",
+        Text(f"{waiting.records:,}, the oldest for {waiting.seconds:.1f} s", "yellow")
+        if waiting.records
+        else Text("none", "dim"),
+    )
     for purpose, verdicts in gate.verdicts.items():
         yield purpose, Text(_counts({word: verdicts.get(word, 0) for word in _VERDICTS}, str.lower))
     for kind, reasons, style in (

@@ -3,8 +3,9 @@
 
 A consent event that cannot be read may have been a STOP, so that its subject is held
 (STATE_UNDECODABLE) until a person has looked at it. What is written here is a record in
-``consent.events`` with the subject's key, no value, and two headers: which offset is resolved, and
-a signed statement that this tool said so. The gate takes the hold back when it folds it.
+``consent.events`` with the subject's key, no value, and two headers: which offset is resolved (or
+that all are), and a signed statement that this tool said so. The gate takes the hold back when it
+folds it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -26,13 +28,13 @@ from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import Stop, Undecodable
 from streams.gate.dead_letters import headers_of
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, signed_of
+from streams.gate.folding import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
 from streams.gate.transaction import Headers
 from streams.kafka.clients import opened, producer_config
 from streams.kafka.error_mapping import meaning_of
 from streams.kafka.placement import partition_of
 from streams.records.e164 import is_e164
-from streams.records.subject import POSITION_KEY
+from streams.records.subject import OLDER_UNDECODABLE, POSITION_KEY
 from streams.sealing.keyring import KeyRing, open_keyring
 from streams.sealing.signatures import Statement
 from streams.topology import CONSENT_EVENTS, SUBJECTS_STATE
@@ -47,11 +49,16 @@ _ACKNOWLEDGED_WITHIN_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class HeldSubject:
-    """A subject that is held, and the events of ``consent.events`` that hold it."""
+    """
+    A subject that is held, and the events of ``consent.events`` that hold it.
+
+    ``older``: there are more than its state names; only all together can they be resolved.
+    """
 
     subject_id: bytes
     partition: int
     offsets: tuple[int, ...]
+    older: bool
 
 
 @subjects_app.command("list")
@@ -68,6 +75,7 @@ def list_held(
             {
                 "subject_id": each.subject_id.hex(),
                 "events": [f"{each.partition}-{offset}" for offset in each.offsets],
+                "older": each.older,
             }
             for each in held
         ]
@@ -79,7 +87,8 @@ def list_held(
     table = Table("subject id", "events (partition-offset)", box=None, pad_edge=False)
     for each in held:
         events = " ".join(f"{each.partition}-{offset}" for offset in each.offsets)
-        table.add_row(each.subject_id.hex(), events)
+        older = " and older ones: resolve with --all" if each.older else ""
+        table.add_row(each.subject_id.hex(), events + older)
     Console(markup=False, highlight=False).print(table)
     typer.echo("\nLook at the events in dead-letters; then `consent-gate subjects resolve EVENT`.")
 
@@ -88,8 +97,17 @@ def list_held(
 def resolve(
     ctx: typer.Context,
     event: Annotated[
-        str, typer.Argument(help="The event, as `subjects list` names it: partition-offset.")
-    ],
+        str | None,
+        typer.Argument(help="The event, as `subjects list` names it: partition-offset."),
+    ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Resolve all events that hold the same subject, also those that are not named "
+            "any more. Without EVENT the number is asked for.",
+        ),
+    ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again.")] = False,
 ) -> None:
     """
@@ -99,43 +117,73 @@ def resolve(
     the event is gone already the number is asked for. The gate takes the hold back within a moment.
     """
     settings = settings_of(ctx).settings
-    named = _EVENT.fullmatch(event)
-    if named is None:
+    if event is None and not everything:
+        raise typer.BadParameter("name an event, or --all")
+    named = None if event is None else _EVENT.fullmatch(event)
+    if event is not None and named is None:
         raise typer.BadParameter("an event is named by its partition and offset, such as 2-4711")
-    partition, offset = int(named[1]), int(named[2])
-    keyring = open_keyring(settings.secrets_dir)
+    codecs, keyring = _codecs(settings), open_keyring(settings.secrets_dir)
     with TopicLog(settings) as log:
         partitions = log.partitions(CONSENT_EVENTS)
-        if partition >= partitions:
-            raise Stop(f"{settings.names.of(CONSENT_EVENTS)} has {partitions} partitions.")
-        record = _record_at(log, partition, offset)
-    key = _asked_for() if record is None else record.key()
-    if key is None or not is_e164(key.decode(errors="replace")):
-        raise Stop(f"The event {event} has no number as its key: it holds nobody.")
-    if partition_of(key, partitions) != partition:
-        raise Stop(f"The number does not belong to partition {partition}: {event} holds nobody.")
-    again = record is not None and _is_readable(_codecs(settings), record)
+        if named is None:
+            key = _asked_for("Whose events are to be resolved?")
+            if not is_e164(key.decode(errors="replace")):
+                raise Stop("That is no E.164 number.")
+            partition, offsets = partition_of(key, partitions), []
+        else:
+            partition, offsets = int(named[1]), [int(named[2])]
+            if partition >= partitions:
+                raise Stop(f"{settings.names.of(CONSENT_EVENTS)} has {partitions} partitions.")
+            key = _subject_of(log, partition, offsets[0], partitions)
+        if everything:
+            subject_id = keyring.subject_ids.of(key.decode())
+            offsets = [
+                offset
+                for each in held_subjects(log, codecs, [partition])
+                if each.subject_id == subject_id
+                for offset in each.offsets
+            ]
+        records = [_record_at(log, partition, offset) for offset in offsets]
+    again = [each for each in records if each is not None and _is_readable(codecs, each)]
+    what = event if event is not None and not everything else None
     if not yes:
-        typer.confirm(_consequence(event, readable=again), abort=True, err=True)
+        typer.confirm(_consequence(what, len(records), len(again)), abort=True, err=True)
     producer = opened(Producer, producer_config(settings))
     name = settings.names.of(CONSENT_EVENTS)
-    if again and record is not None:
+    for record in again:
         # Acknowledged before the hold ends: in between the person is held, not forgotten.
         headers = [h for h in headers_of(record) if h[0] not in _OWN_HEADERS]
         _send(producer, name, partition, key, record.value(), headers)
-    _send(producer, name, partition, key, None, resolution(keyring, key, offset))
-    typer.echo(f"Resolved {event}.")
+    said = RESOLVES_ALL if everything else str(offsets[0]).encode()
+    _send(producer, name, partition, key, None, resolution(keyring, key, said))
+    typer.echo(f"Resolved {what or 'all events of this subject'}.")
 
 
-def held_subjects(log: TopicLog, codecs: Codecs) -> list[HeldSubject]:
+def _subject_of(log: TopicLog, partition: int, offset: int, partitions: int) -> bytes:
+    """Return the key of this event; where the event is gone already, ask whose it was."""
+    record = _record_at(log, partition, offset)
+    key = _asked_for("The event is gone: whose was it?") if record is None else record.key()
+    if key is None or not is_e164(key.decode(errors="replace")):
+        raise Stop(f"The event {partition}-{offset} has no number as its key: it holds nobody.")
+    if partition_of(key, partitions) != partition:
+        raise Stop(
+            f"The number does not belong to partition {partition}: {partition}-{offset} holds "
+            "nobody."
+        )
+    return key
+
+
+def held_subjects(
+    log: TopicLog, codecs: Codecs, partitions: Iterable[int] | None = None
+) -> list[HeldSubject]:
     """
-    Read ``subjects.state`` and return who is held, by partition.
+    Read ``subjects.state`` and return who is held, by partition; of all partitions unless given.
 
     Reads every subject's state: a minute for some millions. Raises as :class:`TopicLog` does, and
     :class:`Undecodable` for a state that another version wrote.
     """
     held: list[HeldSubject] = []
-    for partition in range(log.partitions(SUBJECTS_STATE)):
+    for partition in range(log.partitions(SUBJECTS_STATE)) if partitions is None else partitions:
         newest: dict[bytes, HeldSubject] = {}
         extent = log.extent(SUBJECTS_STATE, partition)
         for message in log.read(SUBJECTS_STATE, partition, extent.start, extent.end):
@@ -146,14 +194,19 @@ def held_subjects(log: TopicLog, codecs: Codecs) -> list[HeldSubject]:
             if value is not None:
                 state = codecs.subject_states.decode(value)
                 if state.undecodable:
-                    newest[key] = HeldSubject(state.subject_id, partition, state.undecodable)
+                    offsets = tuple(o for o in state.undecodable if o != OLDER_UNDECODABLE)
+                    older = len(offsets) < len(state.undecodable)
+                    newest[key] = HeldSubject(state.subject_id, partition, offsets, older)
         held += newest.values()
     return held
 
 
-def resolution(keyring: KeyRing, key: bytes, offset: int) -> Headers:
-    """Return the headers that tell the gate to take back the hold that the event put on ``key``."""
-    said = str(offset).encode()
+def resolution(keyring: KeyRing, key: bytes, said: bytes) -> Headers:
+    """
+    Return the headers that tell the gate to take back a hold on the subject with this key.
+
+    ``said`` is the offset of the event that put it, in digits, or :data:`RESOLVES_ALL`.
+    """
     now_ms = time.time_ns() // 1_000_000
     statement = keyring.signer.sign_header(Statement.RESOLVED, signed_of(key, said), now_ms)
     return [(RESOLVES_HEADER, said), (RESOLVED_HEADER, statement)]
@@ -185,15 +238,21 @@ def _is_readable(codecs: Codecs, record: Message) -> bool:
     return is_e164(event.subject) is not None
 
 
-def _asked_for() -> bytes:
+def _asked_for(question: str) -> bytes:
     """Ask for a number: an argument would stay in the shell's history and in the process list."""
-    typer.echo("The event is gone: whose was it?", err=True)
+    typer.echo(question, err=True)
     return (
         str(typer.prompt("Number (E.164, not shown)", hide_input=True, err=True)).strip().encode()
     )
 
 
-def _consequence(event: str, *, readable: bool) -> str:
+def _consequence(event: str | None, events: int, readable: int) -> str:
+    if event is None:
+        return (
+            f"{events} events that are named hold this subject; {readable} can be read now and "
+            "are sent again. If one of the others, or one that is not named any more, was a STOP, "
+            "it will not count unless it was sent again. Let the subject go on?"
+        )
     if readable:
         return f"The event {event} can be read now. Send it again and let its subject go on?"
     return (

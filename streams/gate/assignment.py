@@ -28,22 +28,24 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any
+from typing import Any, Final
 
 from confluent_kafka import (
     OFFSET_END,
     Consumer,
+    KafkaError,
     KafkaException,
     TopicPartition,
 )
 from confluent_kafka.admin import AdminClient
 
-from streams.errors import PartitionLost, StoreFull
+from streams.errors import KeyMissing, PartitionLost, StateRebuilding, StoreFull
 from streams.gate.barrier import Barrier, answered
 from streams.gate.owned import Owned, Phase
 from streams.gate.restoring import RETRY_SECONDS, Restoring
 from streams.gate.topics import GateTopics
-from streams.state.log_reader import MOST_BUFFERED, At, LogReader
+from streams.sealing.data_keys import DataKeys
+from streams.state.log_reader import MOST_BUFFERED, UNPACKED_TO_MORE, At, LogReader
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
     ErrorMet,
@@ -53,6 +55,13 @@ from streams.telemetry.catalogue import (
 )
 from streams.telemetry.labels import RebalanceKind, StallCause
 from streams.telemetry.telemetry import Telemetry
+
+KEY_AGAIN_SECONDS: Final = 10.0
+"""How often a partition that waits for a key-encryption key looks for it. Each time reads the
+secrets folder; an operator who has put the file back waits for so long."""
+
+REBUILT_AGAIN_SECONDS: Final = 5.0
+"""How often a partition whose state a person rebuilds is looked at again."""
 
 
 class Assignment:
@@ -67,6 +76,7 @@ class Assignment:
         topics: GateTopics,
         restoring: Restoring,
         subjects: Subjects,
+        data_keys: DataKeys,
         state: LogReader,
         telemetry: Telemetry,
     ) -> None:
@@ -76,6 +86,7 @@ class Assignment:
         self._topics = topics
         self._restoring = restoring
         self._subjects = subjects
+        self._data_keys = data_keys
         self._state = state
         self._telemetry = telemetry
         self._owned: dict[int, Owned] = {}
@@ -128,6 +139,7 @@ class Assignment:
         for number in numbers:
             self._drop(number)
             self._owned.pop(number, None)
+        self._data_keys.forget_all()
         self._telemetry.emit(Rebalanced(kind, numbers))
 
     def _drop(self, number: int) -> None:
@@ -182,9 +194,15 @@ class Assignment:
         except PartitionLost as error:
             self.hold(owned, StallCause.OUT_OF_RANGE, error)
             return
+        except StateRebuilding as error:
+            self._telemetry.emit(ErrorMet(error))
+            self._restoring.begin(number)
+            owned.not_before = time.monotonic() + REBUILT_AGAIN_SECONDS
+            return
         if position is None:
             return
         owned.position = position
+        self._subjects.doubt(number, position.doubt)
         self._state.start(
             {
                 At(self._topics.consent, number): position.consent_offset,
@@ -192,6 +210,7 @@ class Assignment:
             }
         )
         owned.waits_for = {}
+        owned.locked = None
         owned.phase = Phase.STALLED
         self._recheck(owned)
 
@@ -215,11 +234,23 @@ class Assignment:
         """
         self._consumer.pause([TopicPartition(self._topics.requests, owned.partition)])
         owned.phase = Phase.STALLED
+        owned.end = 0
         owned.waits_for = waits_for
+        owned.locked = None
         owned.stall = cause
         owned.stalled_at = time.monotonic()
         owned.not_before = time.monotonic() + not_before_seconds
         self._telemetry.emit(PartitionStalled(owned.partition, cause))
+
+    def lock(self, owned: Owned, error: KeyMissing) -> None:
+        """
+        Pause a LIVE partition until the data key of this subject can be opened.
+
+        Not for good: a key file that is put back is found, and until then nothing is lost.
+        """
+        self.stall(owned, StallCause.SECRETS_MISSING, {}, KEY_AGAIN_SECONDS)
+        owned.locked = error.subject_id
+        self._telemetry.emit(ErrorMet(error))
 
     def hold(self, owned: Owned, cause: StallCause, error: Exception) -> None:
         """Pause a partition for good: a person must act. The other partitions go on."""
@@ -227,12 +258,15 @@ class Assignment:
         if owned.phase is Phase.LIVE:
             self._consumer.pause([TopicPartition(self._topics.requests, owned.partition)])
         owned.phase = Phase.HELD
+        owned.end = 0
         owned.stall = cause
         self._telemetry.emit(PartitionStalled(owned.partition, cause))
         self._telemetry.emit(ErrorMet(error))
 
     def _recheck(self, owned: Owned) -> None:
         number = owned.partition
+        if owned.locked is not None and not self._unlocked(owned, owned.locked):
+            return
         probe = self._probes.get(number)
         if probe is not None:
             if not all(answer.done() for answer in probe.values()):
@@ -248,8 +282,11 @@ class Assignment:
         for at, offset in owned.waits_for.items():
             fault = self._state.fault(at)
             if fault is not None:
-                error = PartitionLost(f"{at.topic} partition {at.partition}: {fault.name()}.")
-                self.hold(owned, StallCause.OUT_OF_RANGE, error)
+                unpacking = fault.code() == KafkaError._BAD_COMPRESSION
+                why = UNPACKED_TO_MORE if unpacking else f"{fault.name()}."
+                error = PartitionLost(f"{at.topic} partition {at.partition}: {why}")
+                cause = StallCause.BATCH_UNREADABLE if unpacking else StallCause.OUT_OF_RANGE
+                self.hold(owned, cause, error)
                 return
             if offset is not None and offset < self._folded(owned, at):
                 error = PartitionLost(
@@ -262,6 +299,19 @@ class Assignment:
             if offset is not None and not full and not self._state.reached(at, offset):
                 return
         self._resume(owned)
+
+    def _unlocked(self, owned: Owned, subject_id: bytes) -> bool:
+        try:
+            key = self._subjects.key(owned.partition, subject_id)
+            if key is not None:
+                self._data_keys.sealer(key)
+        except KeyMissing as error:
+            # Said again: it is the line that names the key-encryption key.
+            self._telemetry.emit(ErrorMet(error))
+            owned.not_before = time.monotonic() + KEY_AGAIN_SECONDS
+            return False
+        owned.locked = None
+        return True
 
     def _folded(self, owned: Owned, at: At) -> int:
         if at.topic == self._topics.consent:
@@ -289,6 +339,7 @@ class Assignment:
             owned = self._owned.get(number)
             if owned is None or owned.phase is not Phase.LIVE:
                 continue
+            owned.end = 0
             at = TopicPartition(self._topics.requests, number, owned.next_request)
             try:
                 self._consumer.seek(at)
@@ -302,6 +353,7 @@ class Assignment:
                 self._consumer.pause([TopicPartition(self._topics.requests, owned.partition)])
             self._drop(owned.partition)
             owned.phase = Phase.RESTORING
+            owned.end = 0
             owned.stall = StallCause.RESTORING
             owned.waits_for = {}
             self._restoring.begin(owned.partition)

@@ -20,7 +20,14 @@ class Phase(Enum):
     RESTORING = auto()
     """Its offsets are being asked for and its state is read from the changelog."""
     STALLED = auto()
-    """Its state is known up to its position, but not up to the barrier."""
+    """
+    Its state is known up to its position, but not up to the barrier.
+
+    Nothing of it is folded on ticks. What could be lies below the record that it waits for, only
+    requests that wait as well would need it, and consent events stay readable for far longer than
+    those requests (30 days against 7). The reader goes on fetching; when it has all or its buffer
+    is full, the partition goes on.
+    """
     LIVE = auto()
     HELD = auto()
     """A person must act: records are gone, or the store is full."""
@@ -43,8 +50,26 @@ class Owned:
     stall: StallCause | None = StallCause.RESTORING
     stalled_at: float = 0.0
     """Monotonic time since which it waits for its state; 0 while it does not."""
+    locked: bytes | None = None
+    """The subject whose data key cannot be opened, while that is what it waits for."""
     not_before: float = 0.0
     """Monotonic time before which a failed step is not tried again."""
+
+    decided_at: int = 0
+    """When the last request that this gate decided in it was appended; 0 before the first."""
+
+    end: int = 0
+    """
+    Where its requests ended when the broker last said so: all below was taken, or is nobody's.
+
+    Markers of transactions take offsets and are never delivered: behind them there is no request
+    to tell by how far they go. 0 once anything that was taken goes back, until it is said again.
+    """
+
+    @property
+    def restored(self) -> bool:
+        """Whether its position is known."""
+        return self.position.partition == self.partition
 
     @property
     def next_request(self) -> int:

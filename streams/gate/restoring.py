@@ -22,7 +22,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import RecordCodec
-from streams.errors import PartitionLost, SecretsError, Undecodable
+from streams.errors import PartitionLost, SecretsError, StateRebuilding, Undecodable
 from streams.gate.barrier import Barrier, answered
 from streams.gate.topics import GateTopics
 from streams.records.subject import Position
@@ -31,7 +31,7 @@ from streams.state.restore import Extent, Restore
 from streams.state.store import Store
 from streams.telemetry.catalogue import RecordsLost, RestoreFinished, RestoreProgressed
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import SMS_REQUESTED
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES, SMS_REQUESTED
 
 RETRY_SECONDS: Final = 0.3
 """Pause before a question that got no answer is asked again."""
@@ -48,6 +48,8 @@ class _Coming:
     low: dict[At, Future[Any]] = field(default_factory=dict)
     high: dict[At, Future[Any]] = field(default_factory=dict)
     restore: Restore | None = None
+    copy: bytes | None = None
+    """The framed Position of the local copy that the restore began with."""
     requests: tuple[int, int] = (0, 0)
     earliest: dict[At, int] = field(default_factory=dict)
 
@@ -102,8 +104,9 @@ class Restoring:
         Go one step further; return the position once it is known, and let go of the partition.
 
         Raises :class:`streams.errors.StoreFull` when it does not fit, :class:`StateLost` when
-        the gate must not go on (:class:`PartitionLost`: when this partition must not), and
-        :class:`SecretsError` when it was written with another subject-id key.
+        the gate must not go on (:class:`PartitionLost`: when this partition must not),
+        :class:`SecretsError` when it was written with another subject-id key, and
+        :class:`StateRebuilding` while a person rebuilds it: then begin again later.
         """
         coming = self._coming[partition]
         if time.monotonic() < coming.not_before:
@@ -116,6 +119,10 @@ class Restoring:
         ):
             return None
         position = self._position(partition, coming, restore)
+        if not restore.rebuilt and self._is_older(coming, position):
+            self._store.forget(partition)
+            self._coming[partition] = _Coming(began=coming.began)
+            return None
         self._telemetry.emit(
             RestoreFinished(
                 partition, time.monotonic() - coming.began, restore.records, restore.rebuilt
@@ -185,6 +192,8 @@ class Restoring:
         changelog = At(self._topics.changelog, partition)
         keys = At(self._topics.keys, partition)
         requests = At(self._topics.requests, partition)
+        copy = self._store.reached(partition)
+        coming.copy = None if copy is None else copy.position
         coming.earliest = low
         coming.requests = (low[requests], high[requests])
         coming.restore = Restore(
@@ -212,15 +221,35 @@ class Restoring:
                 "secrets_dir: with this key no withdrawal in it would be found. Put the "
                 "installation's own key back."
             )
+        if position.rebuilding_since is not None:
+            raise StateRebuilding(
+                f"The state of partition {partition} is being rebuilt, and half of it is written. "
+                "The partition goes on by itself when `consent-gate state rebuild` has ended; if "
+                "it was ended before its time, run it again."
+            )
         return position
+
+    def _is_older(self, coming: _Coming, position: Position) -> bool:
+        """
+        Whether the local copy is from before the state was rebuilt.
+
+        It cannot be caught up with: where ``subjects.state`` was made anew before, its offsets
+        began again, and those of the copy say nothing about it.
+        """
+        if coming.copy is None:
+            return False
+        try:
+            return self._positions.decode(coming.copy).rebuilt_at != position.rebuilt_at
+        except Undecodable:
+            return True
 
     def _first_position(self, partition: int, coming: _Coming) -> Position:
         """Begin a partition of which nothing was ever committed: everything from the beginning."""
         if coming.committed_offset >= 0:
             raise PartitionLost(
                 f"The group {self._group_id!r} has decided requests of partition {partition}, but "
-                f"{self._topics.changelog} is empty: it was deleted or made anew. Restore it, or "
-                "begin again with another topic_prefix and import consent and suppressions there."
+                f"{self._topics.changelog} is empty: it was deleted or made anew. "
+                f"{_rebuild(partition)}"
             )
         return Position(
             partition=partition,
@@ -239,22 +268,34 @@ class Restoring:
             self._telemetry.emit(RecordsLost(SMS_REQUESTED, number, lost))
             raise PartitionLost(
                 f"{lost} requests of {self._topics.requests} partition {number} were deleted "
-                "before they were decided: the gate stood still for longer than they are kept."
+                "before they were decided: the gate stood still for longer than they are kept. "
+                f"`consent-gate state skip-lost --partition {number}` goes on behind them and "
+                "files what was lost."
             )
         if position.request_offset > end:
             raise PartitionLost(
                 f"{self._topics.requests} partition {number} ends at {end}, before the offset "
                 f"{position.request_offset} up to which it was decided: it was made anew."
             )
-        for topic, offset in (
-            (self._topics.consent, position.consent_offset),
-            (self._topics.contacts, position.contacts_offset),
+        for lost_from, topic, offset in (
+            (CONSENT_EVENTS, self._topics.consent, position.consent_offset),
+            (CONTACTS_ENTRIES, self._topics.contacts, position.contacts_offset),
         ):
-            if offset < coming.earliest[At(topic, number)]:
+            lost = coming.earliest[At(topic, number)] - offset
+            if lost > 0:
+                self._telemetry.emit(RecordsLost(lost_from, number, lost))
                 raise PartitionLost(
-                    f"Events of {topic} partition {number} were deleted before they were folded: "
-                    "a withdrawal may be among them. Nothing of this partition is decided."
+                    f"{lost} events of {topic} partition {number} were deleted before they were "
+                    "folded: a withdrawal may be among them. Nothing of this partition is decided. "
+                    f"{_rebuild(number)}"
                 )
+
+
+def _rebuild(partition: int) -> str:
+    return (
+        f"`consent-gate state rebuild --partition {partition} --dry-run` says what can be "
+        "rebuilt, and changes nothing."
+    )
 
 
 def _committed_offset(answer: Future[Any], partition: int) -> int | None:

@@ -65,7 +65,9 @@ def producer_config(settings: Settings, transactional_id: str | None = None) -> 
 
     Defaults that may be overridden: ``linger.ms`` 5 and up to 10,000 messages a batch, since single
     small messages cost the broker far more; a queue of 1,000,000 messages or 512 MiB, so that a
-    whole transaction fits and ``produce`` never finds it full.
+    whole transaction fits and ``produce`` never finds it full; ``retry.backoff.ms`` 20 for a
+    transactional one, since for so long (100 by default) librdkafka puts off the offsets of a
+    transaction that meets CONCURRENT_TRANSACTIONS.
     """
     defaults: dict[str, Any] = {
         "linger.ms": 5,
@@ -85,6 +87,7 @@ def producer_config(settings: Settings, transactional_id: str | None = None) -> 
     else:
         fixed["transactional.id"] = transactional_id
         fixed["transaction.timeout.ms"] = settings.transaction_timeout_ms
+        defaults["retry.backoff.ms"] = 20
         # librdkafka refuses more than the transaction's time-out less 100 ms.
         defaults["socket.timeout.ms"] = min(
             _SOCKET_TIMEOUT_MS, settings.transaction_timeout_ms - 100

@@ -57,6 +57,33 @@ def partition_of(key: bytes, partitions: int) -> int:
     return ((h ^ h >> 15) & 0x7FFFFFFF) % partitions
 
 
+def fnv1a_partition_of(key: bytes, partitions: int) -> int:
+    """
+    Return where Sarama's default partitioner puts a key: to tell a producer that uses it.
+
+    ``NewHashPartitioner`` of IBM/sarama's ``partitioner.go``: 32-bit FNV-1a, taken as a signed
+    number; Go's remainder has its sign, which is dropped. kafka-go's ``kafka.Hash`` does the same.
+    """
+    h = _fnv1a(key)
+    return (h if h < 1 << 31 else (1 << 32) - h) % partitions
+
+
+def fnv1a_reference_partition_of(key: bytes, partitions: int) -> int:
+    """
+    Return where Sarama's ``NewReferenceHashPartitioner`` puts a key.
+
+    The same hash. "Reference" is only how it drops the sign, which is Java's way.
+    """
+    return (_fnv1a(key) & 0x7FFFFFFF) % partitions
+
+
+def _fnv1a(key: bytes) -> int:
+    h = 0x811C9DC5
+    for byte in key:
+        h = (h ^ byte) * 0x01000193 & _MASK
+    return h
+
+
 def crc32_partition_of(key: bytes, partitions: int) -> int:
     """Return where librdkafka's default partitioner puts a key: to tell a producer that uses it."""
     return crc32(key) % partitions

@@ -8,7 +8,7 @@ gate catches each such record; this says which producer setting to change.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,7 +18,12 @@ from streams.config import Settings
 from streams.errors import Retry
 from streams.kafka.clients import opened, reader_config
 from streams.kafka.error_mapping import meaning_of
-from streams.kafka.placement import crc32_partition_of, partition_of
+from streams.kafka.placement import (
+    crc32_partition_of,
+    fnv1a_partition_of,
+    fnv1a_reference_partition_of,
+    partition_of,
+)
 from streams.topology import CONSENT_EVENTS, SMS_REQUESTED, Topic
 
 SAMPLED_TOPICS: tuple[Topic, ...] = (SMS_REQUESTED, CONSENT_EVENTS)
@@ -27,16 +32,47 @@ _ANSWER_WITHIN_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRule:
+    """A partitioner that producers have by default, and what to change in them."""
+
+    place: Callable[[bytes, int], int]
+    remedy: str
+
+
+OTHER_RULES: tuple[OtherRule, ...] = (
+    OtherRule(
+        crc32_partition_of,
+        "They lie where librdkafka's default (consistent_random) puts them: set "
+        "partitioner=murmur2_random in that producer.",
+    ),
+    OtherRule(
+        fnv1a_partition_of,
+        "They lie where Sarama's default (NewHashPartitioner) or kafka-go's kafka.Hash puts them: "
+        "set Producer.Partitioner to sarama.NewMurmur2Partitioner, or Balancer to "
+        "kafka.Murmur2Balancer{}, in that producer. A Sarama that has none yet (before 2026) takes "
+        "a murmur2 hash through NewCustomPartitioner, with WithAbsFirst; its "
+        "NewReferenceHashPartitioner is not murmur2.",
+    ),
+    OtherRule(
+        fnv1a_reference_partition_of,
+        "They lie where Sarama's NewReferenceHashPartitioner puts them, which is FNV-1a for all "
+        "its name: set Producer.Partitioner to sarama.NewMurmur2Partitioner in that producer, or "
+        "before 2026 give NewCustomPartitioner a murmur2 hash and WithAbsFirst.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementSample:
     """
     What a look at one topic found: records with a key, those in another partition than murmur2
-    says, those of them that lie where CRC-32 says, and records without a key.
+    says, the one rule that explains all of these (None: there is none), and records without a key.
     """
 
     topic: str
     keyed: int
     misplaced: int
-    misplaced_as_crc32: int
+    explained_by: OtherRule | None
     keyless: int
 
     @property
@@ -45,12 +81,12 @@ class PlacementSample:
         wrong = []
         if self.misplaced:
             producer = (
-                "They lie where librdkafka's default (consistent_random) puts them: set "
-                "partitioner=murmur2_random in that producer."
-                if self.misplaced_as_crc32 == self.misplaced
-                else "Their producer neither uses murmur2 (Java's default; librdkafka: "
-                "partitioner=murmur2_random) nor librdkafka's default: it chooses partitions by a "
-                "rule of its own, or partitions were added."
+                "Their producer neither uses murmur2 (Java's default; librdkafka: "
+                "partitioner=murmur2_random) nor the default of librdkafka or Sarama: it chooses "
+                "partitions by a rule of its own, there are several such producers, or partitions "
+                "were added."
+                if self.explained_by is None
+                else self.explained_by.remedy
             )
             wrong.append(
                 f"{self.misplaced} of {self.keyed} sampled records lie in another partition than "
@@ -151,7 +187,8 @@ def _recent(
 
 
 def _judged(topic: str, records: Iterable[Message], partitions: int) -> PlacementSample:
-    keyed = misplaced = as_crc32 = keyless = 0
+    keyed = misplaced = keyless = 0
+    explaining = list(OTHER_RULES)
     for record in records:
         key = record.key()
         if key is None:
@@ -160,5 +197,8 @@ def _judged(topic: str, records: Iterable[Message], partitions: int) -> Placemen
         keyed += 1
         if partition_of(key, partitions) != record.partition():
             misplaced += 1
-            as_crc32 += crc32_partition_of(key, partitions) == record.partition()
-    return PlacementSample(topic, keyed, misplaced, as_crc32, keyless)
+            explaining = [
+                rule for rule in explaining if rule.place(key, partitions) == record.partition()
+            ]
+    explained_by = explaining[0] if misplaced and explaining else None
+    return PlacementSample(topic, keyed, misplaced, explained_by, keyless)

@@ -140,6 +140,45 @@ class LedgerRecord(Record):
     signature: bytes | None = None
 
 
+class LossAnswer(Enum):
+    """What a person decided about records that were gone before a gate had read them."""
+
+    SKIPPED = "SKIPPED"
+    """Requests: never decided, passed over."""
+    CONSENTS_ENDED = "CONSENTS_ENDED"
+    """Withdrawals may be among them: everybody counts as having withdrawn everything."""
+    RESTORED = "RESTORED"
+    """They were written again, or nothing that restricts was among them: consents stand."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class LossRecord(Record):
+    """
+    A range of offsets that nobody read, and a person's answer. Kept and chained with the ledger.
+
+    ``topic`` is the project's own name; ``first`` to ``end`` (excluded) are offsets, of which not
+    every one holds a record. Where ``answer`` is CONSENTS_ENDED, only consents count that count
+    from after ``counts_from`` and stand above ``offset`` in ``consent.events``. RESTORED makes
+    every earlier answer of the partition void. ``reason`` is the person's, and names nobody.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("loss_id", "topic", "partition", "first", "end", "answer")
+
+    loss_id: str
+    partition: int
+    topic: str
+    first: int
+    end: int
+    answer: LossAnswer
+    reason: str
+    counts_from: int
+    offset: int
+    sequence: int
+    recorded_at: int
+    previous: bytes
+    signature: bytes | None = None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class PolicyArchived(Record):
     """The files of one policy version that was live, by name; the version is their hash."""

@@ -89,7 +89,8 @@ class SubjectState(Record):
 
     ``placed`` is set by a record whose own number belongs to this partition. ``undecodable`` holds
     the offsets of consent events of this subject that could not be read: while there is one, the
-    subject is held (STATE_UNDECODABLE). ``applied`` are digests of the last events, oldest first.
+    subject is held (STATE_UNDECODABLE). :data:`OLDER_UNDECODABLE` among them stands for older ones
+    that are not named any more. ``applied`` are digests of the last events, oldest first.
     ``reassigned_at`` is the latest day before which no consent counts; ``unregistered_at`` the
     latest end of a membership.
     """
@@ -110,6 +111,10 @@ class SubjectState(Record):
     region: str | None = None
     undecodable: tuple[int, ...] = ()
     applied: tuple[bytes, ...] = ()
+
+
+OLDER_UNDECODABLE = -1
+"""In the place of an offset: there were more of them than a state can name."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -134,6 +139,11 @@ class Position(Record):
     partition of ``subjects.state`` under :data:`POSITION_KEY`. ``key_check`` tells whether the
     subject-id key is the one the partition was written with. Append times are the newest folded,
     which later ones are made not to fall below.
+
+    While ``rebuilding_since`` is set, the states beside it are half written and nobody may use
+    them; ``rebuilt_at`` tells a local copy from before the last rebuild. ``doubt`` is what counts
+    for everybody of the partition after events of it were lost for good: a withdrawal of
+    everything.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = (
@@ -158,6 +168,9 @@ class Position(Record):
     send_checkpoint: int = 0
     key_check: bytes = b""
     written_at: int = 0
+    rebuilding_since: int | None = None
+    rebuilt_at: int | None = None
+    doubt: Withdrawal | None = None
 
 
 POSITION_KEY = b"position"

@@ -219,5 +219,18 @@ _FOR_GOOD = frozenset(
         KafkaError._AUTO_OFFSET_RESET,
         KafkaError.OFFSET_OUT_OF_RANGE,
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError._BAD_COMPRESSION,
     }
 )
+
+UNPACKED_TO_MORE = (
+    "a batch in it cannot be unpacked. It unpacks to more than the client takes at once (a "
+    "producer with zstd and a large batch.size), or is damaged. Nothing is lost: set "
+    "receive.message.max.bytes under `kafka` to more than it unpacks to (default 100000000), "
+    "and start the gate again."
+)
+"""
+What people are told of ``_BAD_COMPRESSION``. Seen with librdkafka 2.16: a zstd batch is unpacked up
+to ``receive.message.max.bytes`` only, one of gzip or lz4 whatever it comes to. The error comes
+again at every fetch, and nothing behind the batch is read.
+"""

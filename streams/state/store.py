@@ -26,8 +26,13 @@ import lmdb
 from streams.errors import StoreFull, StoreInUse
 
 _PARTITION: Final = struct.Struct(">H")
+_pack: Final = _PARTITION.pack
 _REACHED: Final = struct.Struct(">QQQ")
+_LEFT_AT: Final = struct.Struct(">Q")
 _WRITTEN_BY: Final = b"written by"
+_LEFT: Final = b"left"
+"""After a partition's number: since when it is another gate's. The position stands under the number
+alone."""
 
 FORMAT: Final = "2"
 """Raised when the layout of the file changes: a file of another layout is emptied and rebuilt."""
@@ -94,11 +99,12 @@ class Store:
 
     def state(self, partition: int, subject_id: bytes) -> bytes | None:
         """The framed SubjectState of this subject, as of the last write."""
-        return _bytes(self._read().get(_PARTITION.pack(partition) + subject_id, db=self._states))
+        # By position: arguments by name take a third more, and this is asked for every request.
+        return _bytes(self._read().get(_pack(partition) + subject_id, None, self._states))
 
     def key(self, partition: int, subject_id: bytes) -> bytes | None:
         """The framed SubjectKey of this subject, as of the last write."""
-        return _bytes(self._read().get(_PARTITION.pack(partition) + subject_id, db=self._keys))
+        return _bytes(self._read().get(_pack(partition) + subject_id, None, self._keys))
 
     def states(self, partition: int) -> Iterator[tuple[bytes, bytes]]:
         """Every subject id and framed SubjectState of a partition, in the order of the ids."""
@@ -137,16 +143,56 @@ class Store:
                     head = _REACHED.pack(at.changelog_next, at.keys_next, at.saved_at)
                     txn.put(prefix, head + at.position, db=self._meta)
 
-    def forget(self, partition: int) -> None:
-        """Drop a partition's content and position."""
+    def forget(self, partition: int, most: int | None = None) -> bool:
+        """
+        Drop a partition's content and position, but at most so many records; whether all is gone.
+
+        The position goes with the first piece: what is left is then no copy that could be used.
+        """
         prefix = _PARTITION.pack(partition)
+        dropped = 0
         with self._writing() as txn:
             txn.delete(prefix, db=self._meta)
-            for db in (self._states, self._keys):
+            for db in (self._keys, self._states):
                 with txn.cursor(db) as cursor:
                     found = cursor.set_range(prefix)
                     while found and bytes(cursor.key()).startswith(prefix):
+                        if most is not None and dropped >= most:
+                            return False
                         found = cursor.delete()
+                        dropped += 1
+            txn.delete(prefix + _LEFT, db=self._meta)
+        return True
+
+    def partitions(self) -> list[int]:
+        """Every partition of which there is anything, whole or not, in their order."""
+        found = set()
+        for db in (self._states, self._keys, self._meta):
+            with self._read().cursor(db) as cursor:
+                there = cursor.first()
+                while there:
+                    key = bytes(cursor.key())
+                    if db is self._meta and key == _WRITTEN_BY:
+                        there = cursor.next()
+                        continue
+                    number = _PARTITION.unpack_from(key)[0]
+                    found.add(number)
+                    there = cursor.set_range(_PARTITION.pack(number) + b"\xff" * 17)
+        return sorted(found)
+
+    def left_at(self, partition: int) -> int | None:
+        """Since when this partition is noted to be another gate's."""
+        raw = _bytes(self._read().get(_PARTITION.pack(partition) + _LEFT, db=self._meta))
+        return None if raw is None else int(_LEFT_AT.unpack(raw)[0])
+
+    def note_left(self, partition: int, at_ms: int | None) -> None:
+        """Note since when this partition is another gate's; None: it is not."""
+        key = _PARTITION.pack(partition) + _LEFT
+        with self._writing() as txn:
+            if at_ms is None:
+                txn.delete(key, db=self._meta)
+            else:
+                txn.put(key, _LEFT_AT.pack(at_ms), db=self._meta)
 
     def close(self) -> None:
         """Close the file and let another process have it."""

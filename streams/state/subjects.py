@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from streams.codec.codec import RecordCodec
 from streams.errors import PartitionLost, Undecodable
-from streams.records.subject import SubjectKey, SubjectState
+from streams.records.subject import SubjectKey, SubjectState, Withdrawal
 from streams.state.store import PartitionWrite, Reached, Store
 
 MOST_CACHED = 200_000
@@ -47,10 +47,29 @@ class Subjects:
         self._key_codec = keys
         self._overlays: dict[int, Overlay] = {}
         self._cache: dict[int, dict[bytes, SubjectState | None]] = {}
+        self._doubts: dict[int, Withdrawal] = {}
+
+    def doubt(self, partition: int, withdrawal: Withdrawal | None) -> None:
+        """
+        Take those of whom nothing is known in this partition as having said this; None: nothing.
+
+        Set with the partition's Position, after events of it were lost for good. Those of whom
+        something is known have it in their state.
+        """
+        self._cache.pop(partition, None)
+        if withdrawal is None:
+            self._doubts.pop(partition, None)
+        else:
+            self._doubts[partition] = withdrawal
+
+    def _unknown(self, partition: int, subject_id: bytes) -> SubjectState | None:
+        doubt = self._doubts.get(partition)
+        return None if doubt is None else SubjectState(subject_id, withdrawals=(doubt,))
 
     def state(self, partition: int, subject_id: bytes) -> SubjectState | None:
         """
-        What is known of this subject, changes of the current batch included; None: nothing.
+        What is known of this subject, changes of the current batch included; None: nothing, and
+        nothing is in doubt (:meth:`doubt`).
 
         Raises :class:`PartitionLost` when there is something that cannot be read, as after going
         back to an older version: that is never taken for nothing.
@@ -66,7 +85,10 @@ class Subjects:
         elif subject_id in cache:
             return cache[subject_id]
         raw = self._store.state(partition, subject_id)
-        state = None if raw is None else _read(self._state_codec, raw, partition)
+        if raw is None:
+            state = self._unknown(partition, subject_id)
+        else:
+            state = _read(self._state_codec, raw, partition)
         self._bound(cache)
         cache[subject_id] = state
         return state

@@ -29,6 +29,7 @@ from streams.telemetry import metrics
 from streams.telemetry.fact import Fact, topic_name
 from streams.telemetry.labels import (
     Condition,
+    EventOutcome,
     RebalanceKind,
     RestoreKind,
     StallCause,
@@ -233,6 +234,21 @@ class StateLag(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestLag(Fact):
+    """How many requests of a partition wait to be decided, and the oldest of them for how long."""
+
+    METRICS = (metrics.REQUEST_LAG_RECORDS, metrics.REQUEST_LAG_SECONDS)
+
+    partition: int
+    records: int
+    seconds: float
+
+    def record(self, series: Series) -> None:
+        series.set(metrics.REQUEST_LAG_RECORDS, self.records, self.partition)
+        series.set(metrics.REQUEST_LAG_SECONDS, self.seconds, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
 class Rebalanced(Fact):
     """
     These partitions came to this gate or left it.
@@ -242,12 +258,9 @@ class Rebalanced(Fact):
 
     METRICS = (
         *(metrics.REBALANCES, metrics.ASSIGNED_PARTITIONS, metrics.STALLED_PARTITIONS),
-        *(
-            metrics.STATE_LAG_RECORDS,
-            metrics.STATE_LAG_SECONDS,
-            metrics.RESTORE_RATIO,
-            metrics.RESTORE_RECORDS,
-        ),
+        *(metrics.STATE_LAG_RECORDS, metrics.STATE_LAG_SECONDS),
+        *(metrics.REQUEST_LAG_RECORDS, metrics.REQUEST_LAG_SECONDS),
+        *(metrics.RESTORE_RATIO, metrics.RESTORE_RECORDS, metrics.WORKER_LAG_RECORDS),
     )
     LEVEL = LogLevel.INFO
 
@@ -265,8 +278,11 @@ class Rebalanced(Fact):
             for gauge in (
                 metrics.STATE_LAG_RECORDS,
                 metrics.STATE_LAG_SECONDS,
+                metrics.REQUEST_LAG_RECORDS,
+                metrics.REQUEST_LAG_SECONDS,
                 metrics.RESTORE_RATIO,
                 metrics.RESTORE_RECORDS,
+                metrics.WORKER_LAG_RECORDS,
             ):
                 series.forget_partition(gauge, partition)
 
@@ -507,6 +523,123 @@ class StoreWritten(Fact):
 
     def record(self, series: Series) -> None:
         series.add(metrics.STORED_SUBJECTS, self.subjects)
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionForgotten(Fact):
+    """The local copy of a partition that has been another gate's for a day was deleted."""
+
+    LEVEL = LogLevel.INFO
+
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarted(Fact):
+    """The worker's process is up; it has no partitions yet."""
+
+    METRICS = (metrics.BUILD_INFO,)
+    LEVEL = LogLevel.INFO
+
+    version: str
+    instance_id: str
+
+    def record(self, series: Series) -> None:
+        series.set_only(metrics.BUILD_INFO, 1, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopped(Fact):
+    """The worker left. ``seconds`` is how long stopping took."""
+
+    LEVEL = LogLevel.INFO
+
+    cause: StopCause
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class EventsHandled(Fact):
+    """``count`` events of an agent came to this end, and all that follows is on the brokers."""
+
+    METRICS = (metrics.WORKER_EVENTS,)
+
+    agent: str
+    outcome: EventOutcome
+    count: int
+
+    def record(self, series: Series) -> None:
+        series.add(metrics.WORKER_EVENTS, self.count, self.agent, self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchHandled(Fact):
+    """An agent's batch took ``seconds``."""
+
+    METRICS = (metrics.WORKER_BATCH_SECONDS,)
+
+    agent: str
+    seconds: float
+
+    def record(self, series: Series) -> None:
+        series.observe(metrics.WORKER_BATCH_SECONDS, self.seconds, self.agent)
+
+
+@dataclass(frozen=True, slots=True)
+class HandlingRetried(Fact):
+    """An agent's batch waits because something outside did not answer."""
+
+    METRICS = (metrics.WORKER_RETRIES,)
+    LEVEL = LogLevel.WARNING
+    EVERY_SECONDS = 10.0
+
+    agent: str
+    error: BaseException
+
+    def record(self, series: Series) -> None:
+        series.add(metrics.WORKER_RETRIES, 1, self.agent, type(self.error).__name__)
+
+    def flood_key(self) -> tuple[object, ...]:
+        return (self.agent, type(self.error))
+
+    def line(self) -> dict[str, object]:
+        return {"agent": self.agent, **described(self.error)}
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLag(Fact):
+    """How many records of a topic's partition the worker has not handled yet."""
+
+    METRICS = (metrics.WORKER_LAG_RECORDS,)
+
+    topic: Topic | str
+    partition: int
+    records: int
+
+    def record(self, series: Series) -> None:
+        series.set(metrics.WORKER_LAG_RECORDS, self.records, self.partition, topic_name(self.topic))
+
+
+@dataclass(frozen=True, slots=True)
+class StateRestored(Fact):
+    """The agents' state was read back; ``repaired`` keys were left by batches that were cut off."""
+
+    METRICS = (
+        metrics.WORKER_STATE_KEYS,
+        metrics.WORKER_STATE_REPAIRED,
+        metrics.WORKER_STATE_SECONDS,
+    )
+    LEVEL = LogLevel.INFO
+
+    seconds: float
+    partitions: int
+    keys: int
+    repaired: int
+
+    def record(self, series: Series) -> None:
+        series.add(metrics.WORKER_STATE_KEYS, self.keys)
+        series.add(metrics.WORKER_STATE_REPAIRED, self.repaired)
+        series.observe(metrics.WORKER_STATE_SECONDS, self.seconds)
 
 
 FACTS: tuple[type[Fact], ...] = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -68,12 +68,18 @@ class Health:
         telemetry: Telemetry,
         beat_seconds: float = BEAT_SECONDS,
         clock: Callable[[], float] = time.monotonic,
+        conditions: Iterable[Condition] = Condition,
     ) -> None:
-        """Start with no condition holding, and as if the loop had just beaten."""
+        """
+        Start with no condition holding, and as if the loop had just beaten.
+
+        Ready is who fulfils all ``conditions``; others may be set and do not count.
+        """
         self._telemetry = telemetry
         self._beat_seconds = beat_seconds
         self._clock = clock
         self._lock = threading.Lock()
+        self._conditions = tuple(conditions)
         self._held: dict[Condition, bool] = dict.fromkeys(Condition, False)
         self._reasons: dict[Condition, str] = dict.fromkeys(Condition, "not yet")
         self._beaten_at = clock()
@@ -105,7 +111,7 @@ class Health:
         with self._lock:
             reasons = tuple(
                 f"{condition.value}: {self._reasons[condition] or 'no'}"
-                for condition in Condition
+                for condition in self._conditions
                 if not self._held[condition]
             )
         return Readiness(

@@ -65,8 +65,12 @@ class StallCause(Enum):
     """Its state is being restored after an assignment or an indefinite error."""
     OUT_OF_RANGE = "out_of_range"
     """Records that it still needs are gone from the topic."""
+    BATCH_UNREADABLE = "batch_unreadable"
+    """A batch in one of its topics cannot be unpacked: it is too large, or damaged."""
     STATE_UNREADABLE = "state_unreadable"
     """A record of its own state cannot be read: written by a newer version?"""
+    SECRETS_MISSING = "secrets_missing"
+    """A person's data key cannot be opened: its key-encryption key is not in the folder."""
     STORE_FULL = "store_full"
     """The local store has no room."""
 
@@ -78,6 +82,15 @@ class RestoreKind(Enum):
     """From the local store."""
     REBUILT = "rebuilt"
     """From the beginning of the changelog."""
+
+
+class EventOutcome(Enum):
+    """What became of an event that an agent of the worker took."""
+
+    HANDLED = "handled"
+    APPLIED_BEFORE = "applied_before"
+    """It came again after a restart; the agent's state had it already."""
+    DEAD_LETTERED = "dead_lettered"
 
 
 class StopCause(Enum):
@@ -139,6 +152,12 @@ CODE = Label(
     frozenset(name for name in dir(KafkaError) if name.isupper()),
 )
 PARTITION = Label("partition", "A partition number.", pattern=re.compile(r"\d{1,6}"))
+AGENT = Label(
+    "agent",
+    "An agent of `streams/processors/agents.py`.",
+    pattern=re.compile(r"[a-z][a-z0-9-]{0,39}"),
+)
+EVENT_OUTCOME = Label("outcome", "What became of the event.", _values(EventOutcome))
 VERSION = Label(
     "version", "One version at a time.", pattern=re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,79}")
 )

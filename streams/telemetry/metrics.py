@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from streams.telemetry.labels import (
+    AGENT,
     CAUSE,
     CODE,
     CONDITION,
     CONTACT_KIND,
     ERROR,
     EVENT_KIND,
+    EVENT_OUTCOME,
     FOLDED,
     PARTITION,
     PURPOSE,
@@ -74,7 +76,8 @@ REASONS = Instrument(
 DEAD_LETTERS = Instrument(
     "consent_gate_dead_letters_total",
     Kind.COUNTER,
-    "Records put aside in dead-letters, bytes untouched, because nobody can judge them.",
+    "Records put aside in dead-letters because nobody can judge them: bytes untouched, but of one "
+    "above 2 MiB only where it stands (header consent-gate-left-out: its size).",
     (TOPIC, CAUSE),
 )
 LOST_RECORDS = Instrument(
@@ -131,6 +134,18 @@ STATE_LAG_SECONDS = Instrument(
     Kind.GAUGE,
     "How long the fold of a state topic has been behind its end; 0 when it is not.",
     (PARTITION, TOPIC),
+)
+REQUEST_LAG_RECORDS = Instrument(
+    "consent_gate_request_lag_records",
+    Kind.GAUGE,
+    "Requests that lie in Kafka and are not decided yet.",
+    (PARTITION,),
+)
+REQUEST_LAG_SECONDS = Instrument(
+    "consent_gate_request_lag_seconds",
+    Kind.GAUGE,
+    "How long the oldest of them has been waiting, as far as the gate knows; 0 when none waits.",
+    (PARTITION,),
 )
 DECISION_LATENCY = Instrument(
     "consent_gate_decision_latency_seconds",
@@ -247,6 +262,50 @@ ERRORS = Instrument(
 )
 STORED_SUBJECTS = Instrument(
     "consent_gate_stored_subjects_total", Kind.COUNTER, "Subjects written to the local store."
+)
+
+WORKER_EVENTS = Instrument(
+    "consent_gate_worker_events_total",
+    Kind.COUNTER,
+    "Events that an agent took, by what became of them. Counted after everything is written.",
+    (AGENT, EVENT_OUTCOME),
+)
+WORKER_BATCH_SECONDS = Instrument(
+    "consent_gate_worker_batch_seconds",
+    Kind.HISTOGRAM,
+    "From an agent's taking of a batch to having all of it on the brokers, retries included.",
+    (AGENT,),
+    bounds=(*_STEP_BOUNDS, 30.0, 120.0),
+)
+WORKER_RETRIES = Instrument(
+    "consent_gate_worker_retries_total",
+    Kind.COUNTER,
+    "Times a batch was tried again because something outside did not answer.",
+    (AGENT, ERROR),
+    starts_at_zero=False,
+)
+WORKER_LAG_RECORDS = Instrument(
+    "consent_gate_worker_lag_records",
+    Kind.GAUGE,
+    "Records of a topic that the worker has not handled yet. On a topic that transactions write it "
+    "never reaches 0: their markers count.",
+    (PARTITION, TOPIC),
+)
+WORKER_STATE_KEYS = Instrument(
+    "consent_gate_worker_state_restored_keys_total",
+    Kind.COUNTER,
+    "Keys of agents' state that were read back at assignments.",
+)
+WORKER_STATE_REPAIRED = Instrument(
+    "consent_gate_worker_state_repaired_keys_total",
+    Kind.COUNTER,
+    "Of these, those that a batch left behind that was cut off, and that were put back.",
+)
+WORKER_STATE_SECONDS = Instrument(
+    "consent_gate_worker_state_restore_seconds",
+    Kind.HISTOGRAM,
+    "How long reading the state back took, an assignment.",
+    bounds=_RESTORE_BOUNDS,
 )
 
 METRICS: tuple[Instrument, ...] = tuple(

@@ -75,7 +75,10 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Lag:
-    """How far the worst partition of one state topic is behind."""
+    """
+    How far something is behind: a state topic by its worst partition; requests, all that wait and
+    the oldest.
+    """
 
     records: int
     seconds: float
@@ -111,6 +114,7 @@ class Summary:
     assigned: tuple[int, ...]
     stalled: dict[str, list[int]]
     state_lag: dict[str, Lag]
+    request_lag: Lag
     restoring: dict[int, float] = field(default_factory=dict)
 
 
@@ -152,6 +156,10 @@ def summarise(now: Reading, earlier: Reading | None = None) -> Summary:
         assigned=tuple(sorted(int(number) for number in partitions)),
         stalled=stalled,
         state_lag=_lag(now),
+        request_lag=Lag(
+            round(now.total(metrics.REQUEST_LAG_RECORDS)),
+            max(now.samples.get(metrics.REQUEST_LAG_SECONDS.name, {}).values(), default=0.0),
+        ),
         restoring={
             int(number): float(partition["restored"])
             for number, partition in partitions.items()

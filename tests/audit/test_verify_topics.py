@@ -12,18 +12,20 @@ from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 from typer.testing import CliRunner, Result
 
+from streams.audit.chain import body_hash, with_signature
 from streams.audit.diagnosis import Damage
 from streams.audit.heads import Head
 from streams.audit.topic_log import Extent, TopicLog
 from streams.audit.verify import PartitionReport
+from streams.audit.verify_in_processes import processes_for, verify_in_processes
 from streams.audit.verify_topics import verify_topics
 from streams.cli.main import app
 from streams.codec.codec import Codecs
 from streams.config import Settings
-from streams.errors import ProofBroken
+from streams.errors import ProofBroken, SecretsError
 from streams.kafka.clients import admin_config
 from streams.sealing.keyring import open_verifier
-from streams.testing.records import a_ledger_record, an_sms_decision
+from streams.testing.records import a_ledger_record, a_loss_record, an_sms_decision
 from streams.topology import CONSENT_LEDGER, SMS_DECISIONS
 from tests.audit.conftest import GateLike
 
@@ -199,6 +201,51 @@ def test_the_command_fails_with_what_it_found(
     assert len(result.stdout.splitlines()) == 1  # the head of the partition that holds
     report = json.loads(run("--json", "--partition", "1").stdout)
     assert [(part["partition"], part["holds"]) for part in report] == [(1, False), (1, True)]
+
+
+def test_several_processes_find_what_one_finds(gate: GateLike, run: Callable[..., Result]) -> None:
+    gate.decisions(0, [an_sms_decision()] * 5)
+    gate.decisions(1, [an_sms_decision()] * 2)
+    gate.ledger(0, [a_ledger_record()])
+    gate.raw(SMS_DECISIONS, 1, None, gate.codecs.decisions.encode(an_sms_decision(sequence=1)))
+
+    one, two = run("--jobs", "1", "--json"), run("--jobs", "2", "--json")
+
+    assert json.loads(two.stdout) == json.loads(one.stdout)
+    assert isinstance(two.exception, ProofBroken)
+    assert str(two.exception) == str(one.exception)
+
+
+def test_what_a_process_raises_ends_the_command(
+    gate: GateLike, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate.decisions(0, [an_sms_decision()])
+    for key in (settings.secrets_dir / "signing").glob("*.pub"):
+        key.unlink()
+
+    with pytest.raises(SecretsError):
+        verify_in_processes(settings, 2)
+
+
+def test_few_records_are_not_worth_a_second_process(gate: GateLike, settings: Settings) -> None:
+    gate.decisions(0, [an_sms_decision()] * 5)
+
+    assert processes_for(settings, None) == 1
+
+
+def test_a_record_of_a_loss_is_a_link_like_any_other(gate: GateLike, verify: Verify) -> None:
+    gate.ledger(0, [a_ledger_record(), a_ledger_record()])
+    sequence, previous = gate._tails[CONSENT_LEDGER.name, 0]
+    body = gate.codecs.losses.encode_body(a_loss_record(sequence=sequence, previous=previous))
+    own = body_hash(body)
+    signed = with_signature(body, gate.ring.signer.sign(own))
+    gate.raw(CONSENT_LEDGER, 0, b"", gate.codecs.losses.frame(signed))
+    gate._tails[CONSENT_LEDGER.name, 0] = sequence + 1, own
+    gate.ledger(0, [a_ledger_record()])
+
+    report = verify()[CONSENT_LEDGER.name, 0]
+
+    assert (report.finding, report.records) == (None, 4)
 
 
 def test_the_command_can_begin_later(gate: GateLike, run: Callable[..., Result]) -> None:

@@ -58,6 +58,12 @@ consent_gate_transactions_total{result="aborted"} 2
 consent_gate_state_lag_records{partition="1",topic="consent.events"} 12
 # TYPE consent_gate_state_lag_seconds gauge
 consent_gate_state_lag_seconds{partition="1",topic="consent.events"} 0.3
+# TYPE consent_gate_request_lag_records gauge
+consent_gate_request_lag_records{partition="1"} 1000
+consent_gate_request_lag_records{partition="2"} 234
+# TYPE consent_gate_request_lag_seconds gauge
+consent_gate_request_lag_seconds{partition="1"} 12.5
+consent_gate_request_lag_seconds{partition="2"} 2
 """
 READYZ = {
     "ready": False,
@@ -113,6 +119,7 @@ def test_a_gate_s_own_words_are_drawn() -> None:
     assert shown["stalled, restoring"] == "2"
     assert shown["restoring 2"] == "43%"
     assert shown["requests"] == "1,200"
+    assert shown["requests waiting"] == "1,234, the oldest for 12.5 s"
     assert shown["invite"] == "allowed 0, quarantined 0, dropped 200"
     assert shown["blocks"] == "NO_CONSENT 200"
     assert shown["holds"] == "CAMPAIGN_PAUSED 7"

@@ -16,12 +16,12 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.cli.main import app
 from streams.codec.codec import open_codecs
 from streams.config import Settings
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_HEADER, signed_of
+from streams.gate.folding import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
 from streams.kafka.clients import admin_config, opened, producer_config
 from streams.kafka.placement import partition_of
 from streams.kafka.topics import apply
 from streams.records.events import ConsentEvent, ConsentKind, Source
-from streams.records.subject import SubjectState
+from streams.records.subject import OLDER_UNDECODABLE, SubjectState
 from streams.sealing.keyring import open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.sealing.signatures import Statement
@@ -91,7 +91,7 @@ def test_who_is_held_is_listed_by_the_newest_state(settings: Settings, invoke: I
 
     listed = json.loads(invoke("list", "--json").stdout)
 
-    assert listed == [{"subject_id": held.hex(), "events": ["1-7", "1-9"]}]
+    assert listed == [{"subject_id": held.hex(), "events": ["1-7", "1-9"], "older": False}]
 
 
 def test_nobody_held_is_said_so(invoke: Invoke) -> None:
@@ -152,6 +152,66 @@ def test_an_event_without_a_number_holds_nobody(
 
 def test_an_offset_that_is_not_there_yet_is_refused(invoke: Invoke) -> None:
     assert "no offset 5" in str(invoke("resolve", "0-5", "--yes").exception)
+
+
+def test_all_events_of_a_person_are_resolved_and_what_can_be_read_is_sent_again_first(
+    settings: Settings, invoke: Invoke
+) -> None:
+    codecs, keyring = open_codecs(), open_keyring(settings.secrets_dir)
+    event = ConsentEvent(
+        event_id="e1",
+        subject=NUMBER.decode(),
+        kind=ConsentKind.WITHDRAWN,
+        occurred_at=0,
+        source=Source.SELF_SERVICE,
+    )
+    readable = codecs.consent_events.encode(event)
+    for value in (GARBAGE, readable, GARBAGE):
+        write(settings, CONSENT_EVENTS, HERE, NUMBER, value)
+    state = SubjectState(
+        keyring.subject_ids.of(NUMBER.decode()), undecodable=(OLDER_UNDECODABLE, 0, 1)
+    )
+    write(settings, SUBJECTS_STATE, HERE, state.subject_id, codecs.subject_states.encode(state))
+
+    result = invoke("resolve", f"{HERE}-0", "--all", "--yes")
+
+    assert result.exit_code == 0, result.output
+    written = events(settings)[3:]
+    assert [each.value() for each in written] == [readable, None]
+    headers = dict(written[-1].headers() or [])
+    assert headers[RESOLVES_HEADER] == RESOLVES_ALL
+    said = signed_of(NUMBER, RESOLVES_ALL)
+    statement = headers[RESOLVED_HEADER]
+    assert keyring.verifier.verify_header(Statement.RESOLVED, said, statement) is not None
+
+
+def test_all_of_a_person_whose_events_are_gone_asks_for_the_number(
+    settings: Settings, invoke: Invoke
+) -> None:
+    result = invoke("resolve", "--all", "--yes", answer=f"{NUMBER.decode()}\n")
+
+    assert result.exit_code == 0, result.output
+    assert NUMBER.decode() not in result.output
+    [written] = events(settings)
+    assert (written.key(), written.value()) == (NUMBER, None)
+    assert dict(written.headers() or [])[RESOLVES_HEADER] == RESOLVES_ALL
+
+
+def test_without_an_event_only_all_can_be_resolved(invoke: Invoke) -> None:
+    assert invoke("resolve").exit_code == 2
+    assert "no E.164 number" in str(invoke("resolve", "--all", answer="nobody\n").exception)
+
+
+def test_events_that_are_not_named_any_more_are_listed_as_older(
+    settings: Settings, invoke: Invoke
+) -> None:
+    state = SubjectState(bytes(16), undecodable=(OLDER_UNDECODABLE, 7))
+    write(settings, SUBJECTS_STATE, 1, bytes(16), open_codecs().subject_states.encode(state))
+
+    assert json.loads(invoke("list", "--json").stdout) == [
+        {"subject_id": bytes(16).hex(), "events": ["1-7"], "older": True}
+    ]
+    assert "and older ones" in invoke("list").stdout
 
 
 def test_an_event_is_named_by_partition_and_offset(invoke: Invoke) -> None:

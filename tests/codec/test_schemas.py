@@ -12,7 +12,7 @@ from streams.codec import schemas
 from streams.codec.codec import RECORDS, Codecs
 from streams.codec.plain import builder_of
 from streams.errors import SchemaError
-from streams.records.decisions import LedgerRecord, SmsDecision
+from streams.records.decisions import LedgerRecord, LossRecord, SmsDecision
 from streams.records.record import Record
 from streams.records.requests import SmsRequested
 from streams.records.subject import Position
@@ -180,7 +180,7 @@ def test_every_schema_file_has_a_codec():
     assert len(RECORDS) == len(dataclasses.fields(Codecs))
 
 
-@pytest.mark.parametrize("record", [SmsDecision, LedgerRecord])
+@pytest.mark.parametrize("record", [SmsDecision, LedgerRecord, LossRecord])
 def test_the_signature_is_last_and_null_first(record):
     last = schemas.current(record).parsed["fields"][-1]
 

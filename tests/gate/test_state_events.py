@@ -290,6 +290,25 @@ def test_who_is_held_is_listed_and_goes_on_once_every_event_is_resolved(town: To
     assert town.holding(number) == []
 
 
+def test_one_that_is_re_sent_twice_holds_once_and_all_are_resolved_together(town: Town) -> None:
+    number = town.consenting()
+    key, right = number.encode(), town.bed.partition(number)
+    town.append(key, b"garbage", 1 - right)
+    resent = town.resent(number, right)
+    # As after a transaction that was taken back once its re-sent records were acknowledged.
+    headers = [each for each in headers_of(resent) if each[0] == FIRST_APPENDED_HEADER]
+    town.append(key, b"garbage", right, list(headers))
+    assert town.ask(number).reasons == ("STATE_UNDECODABLE",)
+    assert town.holding(number) == [f"{right}-{resent.offset()}"]
+    second = town.append(key, b"garbage", right)
+    assert town.ask(number).reasons == ("STATE_UNDECODABLE",)
+    assert len(town.holding(number)) == 2
+    result = town.run("subjects", "resolve", f"{right}-{second}", "--all", "--yes")
+    assert result.exit_code == 0, result.output
+    assert town.ask(number).verdict is Outcome.ALLOWED
+    assert town.holding(number) == []
+
+
 def test_only_our_own_tool_resolves_and_only_the_event_that_it_names(
     town: Town, tmp_path: Path
 ) -> None:

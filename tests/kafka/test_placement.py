@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 
 from streams.config import Settings
 from streams.kafka.clients import opened, producer_config
-from streams.kafka.placement import crc32_partition_of, partition_of
+from streams.kafka.placement import (
+    crc32_partition_of,
+    fnv1a_partition_of,
+    fnv1a_reference_partition_of,
+    partition_of,
+)
 
 # From Kafka's own test, `UtilsTest.testMurmur2` (signed 32-bit values).
 KNOWN = {
@@ -93,3 +98,23 @@ def test_librdkafka_by_default_places_numbers_by_crc32() -> None:
     partitions = max(places.values()) + 1
     assert places == {key: crc32_partition_of(key, partitions) for key in numbers()}
     assert places != {key: partition_of(key, partitions) for key in numbers()}
+
+
+def test_sarama_s_default_is_what_librdkafka_has_for_it() -> None:
+    """librdkafka's ``fnv1a_random`` was made to place keys as Sarama's NewHashPartitioner does."""
+    places = placed({"test.mock.num.brokers": 1, "partitioner": "fnv1a_random"})
+
+    partitions = max(places.values()) + 1
+    assert places == {key: fnv1a_partition_of(key, partitions) for key in numbers()}
+
+
+# From draft-eastlake-fnv, the test vectors of 32-bit FNV-1a.
+FNV_1A = {b"": 0x811C9DC5, b"a": 0xE40C292C, b"foobar": 0xBF9CF968}
+
+
+@pytest.mark.parametrize(("key", "fnv1a"), FNV_1A.items())
+def test_the_two_of_sarama_differ_in_what_they_make_of_a_negative_hash(
+    key: bytes, fnv1a: int
+) -> None:
+    assert fnv1a_reference_partition_of(key, 2**31) == fnv1a & 0x7FFFFFFF
+    assert fnv1a_partition_of(key, 12) == (2**32 - fnv1a) % 12, "all of these are negative"

@@ -15,7 +15,12 @@ from streams.config import Settings
 from streams.errors import KafkaUnavailable, TopicsUnfit
 from streams.kafka import topics
 from streams.kafka.clients import admin_config, opened, producer_config
-from streams.kafka.placement import crc32_partition_of, partition_of
+from streams.kafka.placement import (
+    crc32_partition_of,
+    fnv1a_partition_of,
+    fnv1a_reference_partition_of,
+    partition_of,
+)
 from streams.kafka.topic_differences import Severity
 from streams.kafka.topics import apply, check, ensure_fit
 from streams.topology import CAMPAIGNS, CONSENT_EVENTS, SMS_REQUESTED, TOPICS, Topic
@@ -196,6 +201,19 @@ def test_a_producer_with_librdkafka_s_default_is_told_its_setting(
     assert "partitioner=murmur2_random" in complaint
     assert "consistent_random" in complaint
     assert not any(number.decode() in complaint for number in NUMBERS)
+
+
+@pytest.mark.parametrize("place", [fnv1a_partition_of, fnv1a_reference_partition_of])
+def test_a_producer_with_sarama_s_hash_is_told_its_partitioner(
+    settings: Settings, admin: AdminClient, place: Callable[[bytes, int], int]
+) -> None:
+    apply(settings, admin)
+    write_numbers(settings, SMS_REQUESTED, lambda number: place(number, PARTITIONS))
+
+    (complaint,) = check(settings, admin).complaints
+
+    assert "NewMurmur2Partitioner" in complaint
+    assert "consistent_random" not in complaint
 
 
 def test_a_producer_with_a_rule_of_its_own_is_told_so(

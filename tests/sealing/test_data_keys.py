@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.errors import ProofBroken, SecretsError
+from streams.errors import KeyMissing, ProofBroken, SecretsError
 from streams.sealing.data_keys import DataKeys, Sealer
+from streams.sealing.key_encryption import NONCE_BYTES
 from streams.sealing.keyring import KeyRing, open_keyring
 from streams.sealing.secrets_folder import add_key_encryption_key, init_secrets
 from tests.sealing.test_secrets_folder import later
@@ -118,6 +120,20 @@ def test_keys_wrapped_before_a_rotation_still_open(
     assert rotated.sealer(key).unseal(sealed, DECISION) == b"a request"
 
 
+def test_no_random_byte_of_a_key_is_used_twice(
+    ring: KeyRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "urandom", lambda size: bytes(range(size)))  # all bytes differ
+    key = ring.data_keys().new_key(SUBJECT, NOW)
+    nonce, key_id = key.wrapped[:NONCE_BYTES], bytes.fromhex(key.key_id)
+    data_key = ring.key_encryption_keys.unwrap(
+        key.kek_id, key.wrapped, key.subject_id + key.key_id.encode()
+    )
+
+    assert (len(data_key), len(key_id), len(nonce)) == (32, 8, 12)
+    assert sorted(data_key + key_id + nonce) == list(range(52))
+
+
 def test_a_subject_that_got_a_new_key_is_not_sealed_under_the_old_one(ring: KeyRing) -> None:
     keys = ring.data_keys()
     old = keys.new_key(SUBJECT, NOW)
@@ -145,3 +161,38 @@ def test_only_so_many_keys_are_kept_open(ring: KeyRing) -> None:
     with pytest.raises(SecretsError):
         keys.sealer(replace(made[0], wrapped=bytes(60)))
     assert keys.sealer(replace(made[2], wrapped=bytes(60))).key_id == made[2].key_id
+
+
+def test_a_key_that_is_put_back_opens_without_a_restart(
+    ring: KeyRing, secrets_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later(monkeypatch)
+    kek = secrets_dir / "encryption" / f"{add_key_encryption_key(secrets_dir)}.key"
+    key = open_keyring(secrets_dir).data_keys().new_key(SUBJECT, NOW)
+    content = kek.read_bytes()
+    kek.write_bytes(b"00" * 32)
+    keys = open_keyring(secrets_dir).data_keys()
+
+    with pytest.raises(KeyMissing, match=key.kek_id):
+        keys.sealer(key)
+    kek.write_bytes(content)
+    kek.chmod(0o644)
+    with pytest.raises(KeyMissing, match="chmod 600"):
+        keys.sealer(key)
+    kek.chmod(0o600)
+    assert keys.sealer(key).key_id == key.key_id
+
+
+def test_a_damaged_data_key_does_not_cost_the_others_theirs(
+    ring: KeyRing, secrets_dir: Path
+) -> None:
+    keys = ring.data_keys()
+    damaged, sound = keys.new_key(SUBJECT, NOW), keys.new_key(OTHER, NOW)
+    (kek,) = (secrets_dir / "encryption").glob("*.key")
+    kek.write_bytes(b"00" * 32)  # the ring in memory still has the right one
+    keys.forget_all()
+
+    with pytest.raises(KeyMissing) as missing:
+        keys.sealer(replace(damaged, wrapped=bytes(60)))
+    assert missing.value.subject_id == SUBJECT
+    assert keys.sealer(sound).key_id == sound.key_id

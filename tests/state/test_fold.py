@@ -18,17 +18,19 @@ from streams.records.events import (
     Scope,
     Source,
 )
-from streams.records.subject import SubjectState
+from streams.records.subject import OLDER_UNDECODABLE, SubjectState
 from streams.state.fold import (
     APPLIED_REMEMBERED,
     CLOCK_AHEAD_MS,
     DAY_MS,
+    MOST_UNDECODABLE,
     MOST_UPLOADS,
     MOST_WITHDRAWALS,
     Folded,
     fold_consent,
     fold_contact,
     mark_undecodable,
+    resolve_all_undecodable,
     resolve_undecodable,
 )
 from streams.testing.records import (
@@ -119,6 +121,25 @@ def test_a_grant_from_a_clock_far_ahead_is_refused_and_stays_so() -> None:
     again = folded((early, NOON + CLOCK_AHEAD_MS), start=first.state)
     assert again.refusal is Refusal.DUPLICATE
     assert consent(again.state) is Consent.NONE
+
+
+def test_that_the_number_belongs_here_is_remembered_of_refused_events_too() -> None:
+    before = folded((grant(), NOON)).state
+    unplaced = replace(before, placed=False)
+    for each, for_key_only, refusal in (
+        (grant(), False, Refusal.DUPLICATE),
+        (grant("other"), True, Refusal.KEY_MISMATCH),
+        (grant("other", purpose=None), False, Refusal.NO_PURPOSE),
+    ):
+        outcome = fold_consent(
+            unplaced, each, offset=9, appended_at=NOON, placed=True, for_key_only=for_key_only
+        )
+        assert (outcome.state.placed, outcome.refusal) == (True, refusal)
+        elsewhere = fold_consent(
+            unplaced, each, offset=9, appended_at=NOON, placed=False, for_key_only=for_key_only
+        )
+        assert not elsewhere.state.placed
+        assert outcome.state.grants == elsewhere.state.grants == before.grants
 
 
 def test_a_redelivered_withdrawal_does_not_end_a_later_grant() -> None:
@@ -275,11 +296,67 @@ def test_the_memory_of_events_is_bounded() -> None:
     assert len(state.applied) == APPLIED_REMEMBERED
 
 
+@pytest.mark.parametrize("ahead", [4 * MINUTE, 60 * MINUTE], ids=["counted", "refused"])
+@pytest.mark.parametrize("burst", [1, 3 * APPLIED_REMEMBERED])
+def test_a_yes_dated_ahead_and_redelivered_after_many_events_does_not_undo_the_stop(
+    ahead: int, burst: int
+) -> None:
+    yes = grant(occurred_at=NOON + ahead)
+    state = folded((yes, NOON), (stop(), NOON + MINUTE)).state
+    for number in range(burst):
+        other = grant(f"g{number}", purpose="service", occurred_at=NOON)
+        state = fold_consent(
+            state, other, offset=2 + number, appended_at=NOON + 2 * MINUTE, placed=True
+        ).state
+    again = fold_consent(state, yes, offset=900, appended_at=NOON + 2 * ahead, placed=True)
+    assert again.refusal is Refusal.DUPLICATE
+    assert consent(again.state) is Consent.WITHDRAWN
+
+
+def test_what_is_remembered_of_events_dated_ahead_is_bounded_too() -> None:
+    state = EMPTY
+    for number in range(3 * APPLIED_REMEMBERED):
+        for event_id, at in ((f"a{number}", NOON + 1), (f"b{number}", NOON)):
+            state = fold_consent(
+                state,
+                grant(event_id, occurred_at=at),
+                offset=number,
+                appended_at=NOON,
+                placed=True,
+            ).state
+    assert len(state.applied) == 2 * APPLIED_REMEMBERED
+
+
 def test_an_undecodable_event_holds_its_subject_until_it_is_resolved() -> None:
     held = mark_undecodable(mark_undecodable(EMPTY, offset=7), offset=7)
     assert held.undecodable == (7,)
     assert resolve_undecodable(held, offset=8) == held
     assert resolve_undecodable(held, offset=7).undecodable == ()
+
+
+def test_what_is_re_sent_twice_holds_once_and_not_again_once_it_is_resolved() -> None:
+    held = mark_undecodable(EMPTY, offset=7, resent=b"a digest")
+    again = mark_undecodable(held, offset=9, resent=b"a digest")
+    assert again.undecodable == (7,)
+    other = mark_undecodable(again, offset=11, resent=b"another")
+    assert other.undecodable == (7, 11)
+    resolved = resolve_undecodable(resolve_undecodable(other, offset=7), offset=11)
+    assert mark_undecodable(resolved, offset=13, resent=b"a digest") == resolved
+
+
+def test_too_many_undecodable_events_name_the_newest_and_hold_until_all_are_resolved() -> None:
+    state = EMPTY
+    for offset in range(MOST_UNDECODABLE + 5):
+        state = mark_undecodable(state, offset=offset)
+    assert state.undecodable == (OLDER_UNDECODABLE, *range(5, MOST_UNDECODABLE + 5))
+    assert mark_undecodable(state, offset=5) == state
+    for offset in range(MOST_UNDECODABLE + 5):
+        state = resolve_undecodable(state, offset=offset)
+    assert state.undecodable == (OLDER_UNDECODABLE,)
+    state = mark_undecodable(state, offset=5_000)
+    assert state.undecodable == (OLDER_UNDECODABLE, 5_000)
+    assert resolve_all_undecodable(state).undecodable == ()
+    assert resolve_all_undecodable(EMPTY) is EMPTY
 
 
 def test_soft_opt_in_is_kept_apart_from_express_consent() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from streams.errors import ConfigError
+from streams.errors import ConfigError, RegistryUnavailable
 from streams.policy.reasons import Reason, ReasonKind
 from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind, ContactKind
@@ -10,6 +10,7 @@ from streams.telemetry import catalogue as facts
 from streams.telemetry.fact import Fact
 from streams.telemetry.labels import (
     Condition,
+    EventOutcome,
     RebalanceKind,
     StallCause,
     Step,
@@ -31,11 +32,15 @@ HOT: tuple[Fact, ...] = (
     facts.DecisionLatency([20, 30, 40]),
     facts.TransactionEnded(TransactionResult.COMMITTED, 0.02),
     facts.StateLag(1, CONSENT_EVENTS, records=5, seconds=0.5),
+    facts.RequestLag(1, records=7, seconds=2.5),
     facts.ConsentEventsFolded(
         {(ConsentKind.WITHDRAWN, "applied"): 1, ("GRANTED", Refusal.LATE): 1}
     ),
     facts.ContactEntriesFolded(ContactKind.ADDED, 7),
     facts.StoreWritten(subjects=9),
+    facts.EventsHandled("replies", EventOutcome.HANDLED, 4),
+    facts.BatchHandled("replies", seconds=0.02),
+    facts.WorkerLag(CONSENT_EVENTS, 1, records=3),
 )
 """What the loop emits for every batch."""
 
@@ -57,6 +62,11 @@ RARE: tuple[Fact, ...] = (
     facts.PolicyRefused("rules.yaml, line 3: no such reason"),
     facts.ConditionChanged(Condition.ASSIGNED, ok=True, reason=""),
     facts.KafkaErrorSeen("_TRANSPORT", fatal=False),
+    facts.PartitionForgotten(1),
+    facts.WorkerStarted("0.1.0", "worker-1"),
+    facts.WorkerStopped(StopCause.ASKED, 0.6),
+    facts.HandlingRetried("replies", RegistryUnavailable("schema 7 is not known")),
+    facts.StateRestored(seconds=0.2, partitions=2, keys=40, repaired=1),
     facts.ErrorMet(ConfigError("http_port: taken")),
 )
 """What happens now and then."""
