@@ -71,6 +71,7 @@ lock: $(STAMPS)/lock ## Bring requirements/*.txt in line with pyproject.toml (AR
 	$(LOCK) $(ARGS) --annotation-style line pyproject.toml --extra check -o requirements/check.txt
 	$(HELD) pyproject.toml --extra test -o requirements/test.txt
 	$(HELD) pyproject.toml --extra demo -o requirements/demo.txt
+	$(HELD) pyproject.toml --extra worker -o requirements/worker.txt
 	$(HELD) pyproject.toml -o requirements/core.txt
 	$(HELD) $(ARGS) requirements/build.in -o requirements/build.txt
 	$(LOCK) $(ARGS) requirements/lock.in -o requirements/lock.txt

@@ -10,8 +10,9 @@ Half of the bodies are personalised, half repeat within their campaign.
 A second row has 20 partitions: transaction markers are what scales worst. Last, at 2,000 requests
 a second, the time from a request's append to its arrival at a read-committed reader.
 
-Prints a table and writes ``bench/results/gate.json``. Absolute figures are this machine's; the
-ratio to the floor is what to compare.
+Prints a table and writes ``bench/results/gate.json``; ``bench/hot_path.py`` says where the time of
+the gate's own thread goes. Absolute figures are this machine's; the ratio to the floor is what to
+compare.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import random
 import signal
 import statistics
 import subprocess
@@ -34,6 +34,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import traffic
 import yaml
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -48,19 +49,11 @@ from streams.config import Settings
 from streams.gate.topics import GateTopics
 from streams.kafka.clients import admin_config, producer_config, reader_config
 from streams.kafka.topics import apply
-from streams.records.events import Basis, Campaign, CampaignState, ConsentEvent, ConsentKind, Source
-from streams.records.requests import SmsRequested
 from streams.sealing.secrets_folder import init_secrets
 
 FLOOR_BATCH = 10_000
-PAUSED, ACTIVE = "winter-sale", "spring-sale"
 RESULTS = Path(__file__).parent / "results" / "gate.json"
 QUIET = Console(stderr=True)
-
-
-def number(index: int) -> str:
-    """Subject ``index`` as E.164, in a country code that is not assigned (+999)."""
-    return f"+999{index:09d}"
 
 
 @dataclass
@@ -120,47 +113,19 @@ class Ground:
 
     def consents(self, subjects: int) -> None:
         now = int(time.time() * 1000)
-        for index in range(subjects):
-            event = ConsentEvent(
-                event_id=f"e{index}",
-                subject=number(index),
-                kind=ConsentKind.GRANTED,
-                occurred_at=now - 86_400_000,
-                source=Source.SELF_SERVICE,
-                purpose="marketing",
-                basis=Basis.EXPRESS,
-            )
+        for event in traffic.consents(subjects, now):
             self.write(self.topics.consent, event.subject, self.codecs.consent_events.encode(event))
-        pause = Campaign(PAUSED, CampaignState.PAUSED, "p1", None, "bench", None, now)
-        self.write(self.topics.campaigns, f"{PAUSED}#p1", self.codecs.campaigns.encode(pause))
+        pause = traffic.pause(now)
+        key = f"{pause.campaign_id}#{pause.pause_id}"
+        self.write(self.topics.campaigns, key, self.codecs.campaigns.encode(pause))
         self.flush()
 
     def requests(self, count: int, subjects: int, *, seed: int = 1) -> list[tuple[str, bytes]]:
         """Encode ``count`` requests; returned, so that pacing does not pay for encoding."""
-        choose = random.Random(seed)
         now = int(time.time() * 1000)
-        encoded = []
-        for index in range(count):
-            recipient = number(choose.randrange(subjects))
-            held = index % 3 == 0
-            personal = f"Hi {choose.choice(NAMES)} {index}, " if index % 2 else ""
-            request = SmsRequested(
-                request_id=f"r{seed}-{index}",
-                recipient=recipient,
-                requested_at=now,
-                valid_until=None,
-                purpose="marketing",
-                campaign_id=PAUSED if held else ACTIVE,
-                sender_id="SHOP",
-                template_id=None,
-                template_params={},
-                body=f"{personal}20% off everything until Sunday. Reply STOP to end.",
-            )
-            encoded.append((recipient, self.codecs.requests.encode(request)))
-        return encoded
-
-
-NAMES = tuple(f"{a}{b}" for a in ("An", "Ben", "Cla", "Do", "El") for b in ("na", "ny", "ra", "mi"))
+        encode = self.codecs.requests.encode
+        drawn = traffic.requests(count, subjects, now, seed=seed)
+        return [(request.recipient, encode(request)) for request in drawn]
 
 
 def floor(ground: Ground, count: int) -> float:

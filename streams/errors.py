@@ -7,26 +7,33 @@ Every error this package raises on purpose, split by what the caller does next.
     ├── Retry                 wait, then do the same again; nothing was decided
     │   ├── KafkaUnavailable      a broker, a coordinator or a partition's leader did not answer
     │   ├── RegistryUnavailable   a schema id is unknown and the registry cannot be asked: a stall
+    │   ├── StateRebuilding       a person is rebuilding a partition's state: it waits for them
     │   └── StoreFull             the local store has no room: these partitions are held
     ├── DeadLetter            this one record can never be judged; keep its bytes, go on
     │   ├── Undecodable           no schema reads these bytes
     │   ├── NotE164               the recipient is not an E.164 number
     │   ├── KeyMismatch           the record's key is not its recipient
     │   ├── Misplaced             the record lies in a partition its key does not belong to
-    │   └── TooLarge              uncompressed it is larger than what may be passed on
+    │   ├── TooLarge              uncompressed it is larger than what may be passed on
+    │   └── HandlerFailed         an agent of the worker fails on it each time
     ├── Aborted               this transaction was taken back: rewind from memory and try again
     ├── Indefinite            nobody knows whether the transaction was committed: restore everything
     └── Stop                  a person must act; the process ends with ``exit_code`` and this text
         ├── ConfigError           a setting is unknown, missing or of the wrong type
         ├── PolicyInvalid         a policy directory cannot be used: file, line, column, remedy
         ├── SecretsError          a key is missing, readable by others, or not the installation's
+        │   └── KeyMissing            the one that opens a data key: its partition waits
         ├── TopicsUnfit           topics that the guarantees do not hold on
         ├── SchemaError           a schema is missing, or the registry refuses it
         ├── EmbeddedBrokerError   the embedded Kafka cannot start
         ├── StateLost             positions or records are gone that a restore needs
         │   └── PartitionLost         those of one partition: it is held, the others go on
+        ├── GroupAtWork           gates are running that must be stopped for this
+        ├── LossUnanswered        records are gone, and a person has to say what that means
         ├── StoreInUse            another process works in the same state directory
-        ├── Fenced                another gate runs under the same identity
+        ├── Fenced                another gate or worker runs under the same identity
+        ├── WorkerFailed          the worker cannot go on; started again it can
+        ├── LinesRefused          an import left lines out that people must mend
         └── ProofBroken           the chain of decisions does not hold
 
 No message carries a phone number, a name or a message body (guarantee I7): a record is named by its
@@ -50,6 +57,10 @@ class KafkaUnavailable(Retry):
 
 class RegistryUnavailable(Retry):
     """A schema id is unknown and the registry cannot be asked. Its partition stalls."""
+
+
+class StateRebuilding(Retry):
+    """A partition's state is half written by `consent-gate state rebuild`: it waits for the end."""
 
 
 class StoreFull(Retry):
@@ -100,6 +111,12 @@ class TooLarge(DeadLetter):
     cause = "too_large"
 
 
+class HandlerFailed(DeadLetter):
+    """An agent of the worker failed on it each time it was tried: a fault in the agent, mostly."""
+
+    cause = "handler_failed"
+
+
 class Aborted(ConsentGateError):
     """The coordinator confirmed that the transaction was aborted: nothing of it is visible."""
 
@@ -132,6 +149,18 @@ class SecretsError(Stop):
     exit_code = 4
 
 
+class KeyMissing(SecretsError):
+    """
+    A person's data key cannot be opened: their partition waits, the others go on.
+
+    Data keys are never replaced for that reason: what is sealed under the old one would be lost.
+    """
+
+    def __init__(self, text: str, subject_id: bytes) -> None:
+        super().__init__(text)
+        self.subject_id = subject_id
+
+
 class TopicsUnfit(Stop):
     """Topics are missing or set up so that the guarantees cannot hold."""
 
@@ -160,6 +189,18 @@ class PartitionLost(StateLost):
     """Records that one partition still needs are gone: it is held, the others go on."""
 
 
+class GroupAtWork(Stop):
+    """Gates are members of the group while something is to be done that needs them stopped."""
+
+    exit_code = 12
+
+
+class LossUnanswered(Stop):
+    """Records that nobody read are gone: nothing is done before a person has answered for them."""
+
+    exit_code = 13
+
+
 class StoreInUse(Stop):
     """Another process works in the same state directory."""
 
@@ -170,6 +211,18 @@ class Fenced(Stop):
     """Another process runs under the same ``instance_id``."""
 
     exit_code = 9
+
+
+class WorkerFailed(Stop):
+    """The worker cannot go on with what it has. Nothing is lost: a supervisor starts it again."""
+
+    exit_code = 14
+
+
+class LinesRefused(Stop):
+    """An import is done but for lines that nobody can read: they wait in a file to be mended."""
+
+    exit_code = 15
 
 
 class ProofBroken(Stop):

@@ -84,7 +84,8 @@ class Topic:
     """
     One topic.
 
-    ``schemas`` names the Avro records it holds; empty means the bytes of another topic, untouched.
+    ``schemas`` names the Avro records it holds; empty means the bytes of another topic, untouched,
+    or what only its one writer reads.
     ``retention_ms`` is None where compaction alone removes records. ``plaintext`` is whether keys
     or values hold phone numbers, names or message bodies: then the broker closes segments early
     enough for the retention to be kept to a quarter of it (a broker deletes closed segments only).
@@ -194,7 +195,7 @@ CONSENT_EVENTS = Topic(
 CONTACTS_UPLOADED = Topic(
     name="contacts.uploaded",
     key="uploader E.164",
-    schemas=("ContactsUploaded",),
+    schemas=("ContactsUploaded", "UploadWithdrawn"),
     writers=(Role.APP,),
     readers=(Role.WORKER,),
     cleanup=Cleanup.DELETE,
@@ -217,6 +218,19 @@ SMS_INBOUND = Topic(
     plaintext=True,
     log_append_time=True,
     max_message_bytes=INPUT_MAX_BYTES,
+)
+
+# A reply that may be a STOP waits for a person: where it stands in sms.inbound, not what it says.
+INBOUND_UNCERTAIN = Topic(
+    name="inbound.uncertain",
+    key="subject id",
+    schemas=("UncertainReply",),
+    writers=(Role.WORKER,),
+    readers=(Role.DESK,),
+    cleanup=Cleanup.DELETE,
+    retention_ms=SHORT_MS,
+    partitions=Partitions.LIKE_REQUESTS,
+    plaintext=False,
 )
 
 # A reviewer's note is free text: kept like plaintext, though it should name nobody.
@@ -284,7 +298,7 @@ TEMPLATES = Topic(
 
 CAMPAIGNS = Topic(
     name="campaigns",
-    key="campaign id",
+    key="campaign id; of a pause and its end `<campaign id>#<pause id>`",
     schemas=("Campaign",),
     writers=(Role.SERVICES, Role.WORKER, Role.DESK),
     readers=(Role.GATE,),
@@ -386,7 +400,7 @@ SMS_DECISIONS = Topic(
 CONSENT_LEDGER = Topic(
     name="consent.ledger",
     key="subject id; partition of the E.164",
-    schemas=("LedgerRecord",),
+    schemas=("LedgerRecord", "LossRecord"),
     writers=(Role.GATE,),
     readers=(Role.DESK, Role.AUDIT),
     cleanup=Cleanup.DELETE,
@@ -400,7 +414,7 @@ CONTACTS_SCREENED = Topic(
     key="upload id",
     schemas=("ContactsScreened",),
     writers=(Role.GATE,),
-    readers=(Role.WORKER,),
+    readers=(Role.APP, Role.WORKER),
     cleanup=Cleanup.DELETE,
     retention_ms=SHORT_MS,
     partitions=Partitions.LIKE_REQUESTS,
@@ -431,6 +445,21 @@ DEAD_LETTERS = Topic(
     plaintext=True,
 )
 
+# Kept compacted and rewritten often: the lag bounds how long an agent's older values stay.
+WORKER_STATE = Topic(
+    name="worker.state",
+    key="agent and its key; partition of the agent's source",
+    schemas=(),
+    writers=(Role.WORKER,),
+    readers=(Role.WORKER,),
+    cleanup=Cleanup.COMPACT,
+    retention_ms=None,
+    partitions=Partitions.LIKE_REQUESTS,
+    plaintext=False,
+    max_compaction_lag_ms=DAY_MS,
+    delete_retention_ms=TOMBSTONES_KEPT_MS,
+)
+
 ERASURES_COMPLETED = Topic(
     name="erasures.completed",
     key="subject id",
@@ -448,6 +477,7 @@ TOPICS: tuple[Topic, ...] = (
     CONSENT_EVENTS,
     CONTACTS_UPLOADED,
     SMS_INBOUND,
+    INBOUND_UNCERTAIN,
     QUARANTINE_REVIEWS,
     CONTACTS_ENTRIES,
     NAMES_CONSENTS,
@@ -463,6 +493,7 @@ TOPICS: tuple[Topic, ...] = (
     CONTACTS_SCREENED,
     UPLOADS_COMPLETED,
     DEAD_LETTERS,
+    WORKER_STATE,
     ERASURES_COMPLETED,
 )
 """Every topic, inputs first."""

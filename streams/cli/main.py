@@ -41,8 +41,11 @@ class Entry:
 COMMANDS: dict[str, Entry] = {
     "init": Entry("Make keys and a commented configuration file.", "streams.cli.init", "init"),
     "topics": Entry("Create, check and list the topics.", "streams.cli.topics", "topics_app"),
-    "policy": Entry("Check a policy before it is used.", "streams.cli.policy", "policy_app"),
+    "policy": Entry(
+        "Check, compare, try out and test a policy.", "streams.cli.policy", "policy_app"
+    ),
     "gate": Entry("Run the gate.", "streams.cli.gate", "gate"),
+    "worker": Entry("Run the worker.", "streams.cli.worker", "worker"),
     "status": Entry("Watch a running gate.", "streams.cli.status", "status"),
     "explain": Entry("Say in words why an SMS passed or not.", "streams.cli.explain", "explain"),
     "audit": Entry("Prove that no decision was changed.", "streams.cli.audit", "audit_app"),
@@ -51,6 +54,15 @@ COMMANDS: dict[str, Entry] = {
         "streams.cli.subjects",
         "subjects_app",
     ),
+    "state": Entry(
+        "Let a held partition go on: rebuild its state, or pass over lost requests.",
+        "streams.cli.state",
+        "state_app",
+    ),
+    "import": Entry(
+        "Bring in lists of consents and suppressions.", "streams.cli.imports", "imports_app"
+    ),
+    "inbound": Entry("See how replies are read.", "streams.cli.inbound", "inbound_app"),
     "config": Entry("Show the effective settings.", "streams.cli.config", "config_app"),
     "broker": Entry("Run a real Kafka here, for trying out.", "streams.cli.broker", "broker"),
     "demo": Entry("Play a day with the case in it.", "streams.cli.demo", "demo"),

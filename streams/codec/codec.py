@@ -1,8 +1,9 @@
 """
 One codec for each record, all of a process in :class:`Codecs`.
 
-Reading: the first bytes say which schema wrote the value. The current one is read as it is, every
-other known one is resolved to the current one by Avro's rules. Which others are known: those in
+Reading: the first bytes say which schema wrote the value. The current one is read as it is, by
+:mod:`streams.codec.decoder` and where that is in doubt by fastavro; every other known one is
+resolved to the current one by Avro's rules, by fastavro alone. Which others are known: those in
 ``schemas/history``, and those whose id the registry knows.
 
 Nothing here tells an error what was in a value (guarantee I7).
@@ -18,13 +19,27 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from fastavro import schemaless_reader
 
 from streams.codec import framing, schemas
+from streams.codec.decoder import decoder_of
 from streams.codec.encoder import encoder_of
 from streams.codec.plain import builder_of
 from streams.codec.resolution import objection
 from streams.codec.schemas import Schema
 from streams.errors import SchemaError, Undecodable
-from streams.records.decisions import LedgerRecord, PolicyArchived, QuarantinedSms, SmsDecision
+from streams.records.contacts import (
+    ContactsScreened,
+    ContactsUploaded,
+    UploadCompleted,
+    UploadWithdrawn,
+)
+from streams.records.decisions import (
+    LedgerRecord,
+    LossRecord,
+    PolicyArchived,
+    QuarantinedSms,
+    SmsDecision,
+)
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
+from streams.records.inbound import InboundSms, UncertainReply
 from streams.records.record import Record
 from streams.records.requests import SmsRequested
 from streams.records.subject import Position, SubjectKey, SubjectState
@@ -65,9 +80,11 @@ class RecordCodec(Generic[R]):
         self._registry = registry
         self._build = builder_of(record)
         self._encode = encoder_of(schema.parsed)
+        self._decode = decoder_of(schema.parsed, record)
         self._header = framing.header(written_as or framing.Fingerprint(schema.fingerprint))
         self._writers: dict[bytes, _Writer] = {}
         self._refused: dict[bytes, str] = {}
+        self._bare = _Writer(schema.parsed, None, 0)
         for each in (*replaced, schema):
             self._learn(framing.header(framing.Fingerprint(each.fingerprint)), each)
         self._learn(self._header, schema)
@@ -105,7 +122,7 @@ class RecordCodec(Generic[R]):
 
     def decode_body(self, body: bytes) -> R:
         """Read one body that the current schema wrote. Raises :class:`Undecodable`."""
-        return self._read(body, _Writer(self.schema.parsed, None, 0))
+        return self._read(body, self._bare)
 
     def body_of(self, raw: bytes | None) -> bytes:
         """
@@ -118,6 +135,11 @@ class RecordCodec(Generic[R]):
         return raw[self._writer(raw).body_at :]
 
     def _read(self, raw: bytes, writer: _Writer) -> R:
+        if writer.reader is None:
+            try:
+                return self._decode(raw, writer.body_at)
+            except Exception:  # noqa: BLE001, S110  # whatever it was: fastavro has the last word
+                pass
         source = BytesIO(raw)
         source.seek(writer.body_at)
         try:
@@ -198,7 +220,14 @@ class Codecs:
     decisions: RecordCodec[SmsDecision]
     quarantined: RecordCodec[QuarantinedSms]
     ledger: RecordCodec[LedgerRecord]
+    losses: RecordCodec[LossRecord]
     policies: RecordCodec[PolicyArchived]
+    uploads: RecordCodec[ContactsUploaded]
+    upload_withdrawals: RecordCodec[UploadWithdrawn]
+    screened: RecordCodec[ContactsScreened]
+    receipts: RecordCodec[UploadCompleted]
+    inbound: RecordCodec[InboundSms]
+    uncertain: RecordCodec[UncertainReply]
 
 
 def open_codecs(
@@ -210,8 +239,8 @@ def open_codecs(
     Open the codecs of this process.
 
     With a registry each schema is looked up under its subject, or registered there, once: blocks
-    for a dozen questions. Raises :class:`SchemaError` when the registry does not answer or refuses
-    one, :class:`ConfigError` when its settings cannot be used. ``registry_conf`` goes to
+    for a score of questions. Raises :class:`SchemaError` when the registry does not answer or
+    refuses one, :class:`ConfigError` when its settings cannot be used. ``registry_conf`` goes to
     Confluent's client, ``topic_names`` gives the subjects their topics.
     """
     current = {record: schemas.current(record) for record in RECORDS}
@@ -249,7 +278,14 @@ def open_codecs(
         decisions=of(SmsDecision),
         quarantined=of(QuarantinedSms),
         ledger=of(LedgerRecord),
+        losses=of(LossRecord),
         policies=of(PolicyArchived),
+        uploads=of(ContactsUploaded),
+        upload_withdrawals=of(UploadWithdrawn),
+        screened=of(ContactsScreened),
+        receipts=of(UploadCompleted),
+        inbound=of(InboundSms),
+        uncertain=of(UncertainReply),
     )
 
 
@@ -278,6 +314,13 @@ RECORDS: tuple[type[Record], ...] = (
     SmsDecision,
     QuarantinedSms,
     LedgerRecord,
+    LossRecord,
     PolicyArchived,
+    ContactsUploaded,
+    UploadWithdrawn,
+    ContactsScreened,
+    UploadCompleted,
+    InboundSms,
+    UncertainReply,
 )
 """Every record that has a schema, in the order of :class:`Codecs`."""

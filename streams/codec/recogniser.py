@@ -1,45 +1,48 @@
 """
 Recognising requests of a campaign by their bytes.
 
-Of an SmsRequested only the first four fields differ from message to message; what follows repeats
-within a campaign, byte for byte. So the head is read by hand, and the tail is looked up: what was
-made of it the first time is kept. A record is recognised only if its tail was part of a record that
-the codec read whole, and its head is read strictly; everything else goes through the codec. Either
-way the outcome is the codec's, which a property test shows on any bytes.
+Of an SmsRequested the first four fields differ from message to message, and so do what was put into
+the template and the body that came of it, where they are personal. Everything else repeats within a
+campaign, byte for byte: what stands before the template's parameters, and what stands after the
+body. So the head, the parameters and the body are stepped over by hand, and the rest, the *frame*,
+is looked up: what was made of it the first time is kept.
+
+A record is recognised only if its frame was that of a record that the codec read whole, and what
+was stepped over is read strictly; everything else goes through the codec. Either way the outcome is
+the codec's, which a property test shows on any bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, TypeVar
 
 from streams.codec.codec import RecordCodec
+from streams.codec.decoder import Doubt, read_length, read_long
 from streams.records.requests import SmsRequested
 
 Kept = TypeVar("Kept")
 
-MOST_TAILS: Final = 20_000
-LONGEST_TAIL: Final = 2_048
+MOST_FRAMES: Final = 20_000
+LONGEST_FRAME: Final = 2_048
 """Bounds of what is kept: at most 40 MB. At the limit everything is forgotten and learnt again."""
 
-_LONGEST_VARINT: Final = 10
+_GOES_ON: Final = 0x8080_8080_8080
+_ENDS_SIXTH: Final = 0x0080_8080_8080
+"""The highest bits of the six bytes, little-endian, that a time in milliseconds takes from 1987 to
+2109: all but the last are set."""
 
-
-class Recognised(NamedTuple, Generic[Kept]):
-    """The head of a request, and what was kept of its tail."""
-
-    request_id: str
-    recipient: str
-    valid_until: int | None
-    kept: Kept
+Head = tuple[str, str, int | None]
+"""``request_id``, ``recipient``, ``valid_until``."""
 
 
 class Recogniser(Generic[Kept]):
     """
-    Reads requests, keeping ``keep(request)`` for each tail.
+    Reads requests, keeping ``keep(request)`` for each frame.
 
-    ``keep`` must not look at the first four fields. It returns what to use for this request, and
-    whether that may be used for others with the same tail.
+    ``keep`` returns what to use for this request, and whether that may be used for others with the
+    same frame; if so it must not have looked at the first four fields, the template's parameters
+    or the body.
     """
 
     def __init__(
@@ -50,84 +53,121 @@ class Recogniser(Generic[Kept]):
         self._codec = codec
         self._keep = keep
         self._header = codec.frame(b"")
-        self._tails: dict[bytes, Kept] = {}
+        self._frames: dict[bytes, Kept] = {}
 
-    def read(self, raw: bytes | None) -> Recognised[Kept]:
-        """Read one framed request. Raises exactly what the codec's ``decode`` raises."""
-        head = self._head(raw) if raw is not None else None
-        if head is not None and raw is not None:
-            request_id, recipient, valid_until, tail_at = head
-            kept = self._tails.get(raw[tail_at:])
-            if kept is not None:
-                return Recognised(request_id, recipient, valid_until, kept)
+    def read(self, raw: bytes | None) -> tuple[str, str, int | None, Kept]:
+        """
+        Read one framed request: its :data:`Head`, and what was kept of its frame.
+
+        Raises exactly what the codec's ``decode`` raises.
+        """
+        frame = None
+        if raw is not None:
+            try:
+                request_id, recipient, valid_until, frame = self._split(raw)
+                return request_id, recipient, valid_until, self._frames[frame]
+            except (Doubt, IndexError, UnicodeDecodeError, KeyError):
+                pass  # the codec has the last word
         request = self._codec.decode(raw)
         kept, repeats = self._keep(request)
-        if repeats and head is not None and raw is not None:
-            self._remember(raw[head[3] :], kept)
-        return Recognised(request.request_id, request.recipient, request.valid_until, kept)
+        if repeats and frame is not None and len(frame) <= LONGEST_FRAME:
+            if len(self._frames) >= MOST_FRAMES:
+                self._frames.clear()
+            self._frames[frame] = kept
+        return request.request_id, request.recipient, request.valid_until, kept
 
     def forget(self) -> None:
         """Let go of everything kept: what it was made of has changed."""
-        self._tails.clear()
+        self._frames.clear()
 
-    def _remember(self, tail: bytes, kept: Kept) -> None:
-        if len(tail) > LONGEST_TAIL:
-            return
-        if len(self._tails) >= MOST_TAILS:
-            self._tails.clear()
-        self._tails[tail] = kept
-
-    def _head(self, raw: bytes) -> tuple[str, str, int | None, int] | None:
+    def _split(self, raw: bytes) -> tuple[str, str, int | None, bytes]:
         """
-        Read the four leading fields; None where they are not plainly what the codec writes.
+        Read the head and cut the frame out of a request that is plainly what the codec writes.
 
         Avro 1.12, "Binary encoding": a string is its length as a zig-zag varint, then UTF-8; a
-        union is its branch, then the value. Lengths above 63 take a second byte and are left to
-        the codec.
+        union is its branch, then the value; a map is a block of entries, then an empty one.
+        Lengths above 63 take a second byte: read of the body and the parameters only, elsewhere
+        they are left to the codec. Raises one of several errors where it is in doubt; an end that
+        is too far leaves an empty rest, and no request known has a frame without one.
         """
         header = self._header
         if not raw.startswith(header):
-            return None
-        try:
-            at = len(header)
-            length = raw[at]
-            if length & 0x81:
-                return None
-            start, at = at + 1, at + 1 + (length >> 1)
-            request_id = raw[start:at].decode()
-            length = raw[at]
-            if length & 0x81:
-                return None
-            start, at = at + 1, at + 1 + (length >> 1)
-            recipient = raw[start:at].decode()
-            # requested_at: nobody asks for it, so it is only stepped over.
-            start = at
-            while raw[at] & 0x80:
-                at += 1
-            at += 1
-            if at - start > _LONGEST_VARINT - 1:
-                return None
-            branch = raw[at]
-            at += 1
-            if branch == 0:
-                return request_id, recipient, None, at
+            raise Doubt
+        at = len(header)
+        size = raw[at]
+        if size & 0x81:
+            raise Doubt
+        start, at = at + 1, at + 1 + (size >> 1)
+        request_id = raw[start:at].decode()
+        size = raw[at]
+        if size & 0x81:
+            raise Doubt
+        start, at = at + 1, at + 1 + (size >> 1)
+        recipient = raw[start:at].decode()
+        # requested_at: nobody asks for it, so it is only stepped over.
+        if int.from_bytes(raw[at : at + 6], "little") & _GOES_ON == _ENDS_SIXTH:
+            at += 6
+        else:
+            _, at = read_long(raw, at)
+        valid_until = None
+        branch = raw[at]
+        at += 1
+        if branch:
             if branch != 2:
-                return None
-            return self._valid_until(raw, request_id, recipient, at)
-        except (IndexError, UnicodeDecodeError):
-            return None
-
-    def _valid_until(
-        self, raw: bytes, request_id: str, recipient: str, at: int
-    ) -> tuple[str, str, int, int] | None:
-        start, zigzag, shift = at, 0, 0
-        while True:
-            byte = raw[at]
+                raise Doubt
+            valid_until, at = read_long(raw, at)
+        # purpose, campaign_id, sender_id, template_id: the front of the frame.
+        start = at
+        size = raw[at]
+        if size & 0x81:
+            raise Doubt
+        at = _after_optional(raw, at + 1 + (size >> 1))
+        size = raw[at]
+        if size & 0x81:
+            raise Doubt
+        at = _after_optional(raw, at + 1 + (size >> 1))
+        front = raw[start:at]
+        if raw[at]:
+            at = _after_parameters(raw, at)
+        else:
             at += 1
-            zigzag |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-        if at - start > _LONGEST_VARINT - 1:
-            return None
-        return request_id, recipient, (zigzag >> 1) ^ -(zigzag & 1), at
+        at = _after_text(raw, at)
+        return request_id, recipient, valid_until, front + raw[at:]
+
+
+def _after_optional(raw: bytes, at: int) -> int:
+    """Step over a short text, or none."""
+    branch = raw[at]
+    if branch == 0:
+        return at + 1
+    size = raw[at + 1]
+    if branch != 2 or size & 0x81:
+        raise Doubt
+    return at + 2 + (size >> 1)
+
+
+def _after_parameters(raw: bytes, at: int) -> int:
+    """Step over a map of texts that is one block."""
+    count, at = read_length(raw, at)
+    for _ in range(count):
+        at = _after_text(raw, _after_text(raw, at))
+    if raw[at]:
+        raise Doubt
+    return at + 1
+
+
+def _after_text(raw: bytes, at: int) -> int:
+    """Step over a text of any length that is UTF-8."""
+    size, start = raw[at], at + 1
+    if size & 0x80:
+        more = raw[start]
+        if more < 0x80:  # at most 8191 bytes: any SMS
+            size, start = size & 0x7F | more << 7, start + 1
+        else:
+            size, start = read_long(raw, at)
+            size <<= 1
+    if size & 1 or size < 0:
+        raise Doubt
+    at = start + (size >> 1)
+    raw[start:at].decode()
+    return at

@@ -97,6 +97,13 @@ def _as_passed(value: object) -> object:
     }
 
 
+def _as_texts(value: object) -> object:
+    """Take a list, or a text with commas between, as the environment has it."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _check_passed(value: dict[str, str]) -> dict[str, str]:
     for key in value:
         if key in FIXED_KAFKA:
@@ -144,6 +151,10 @@ def _check_renamed(value: dict[str, str]) -> dict[str, str]:
 
 def _default_policy_dir() -> Path:
     return data_dir("policies") / "default"
+
+
+def _default_keywords_dir() -> Path:
+    return data_dir("keywords")
 
 
 Folder = Annotated[Path, BeforeValidator(_as_path)]
@@ -208,6 +219,13 @@ class Settings(BaseModel):
         description="Folder with policy.yaml and the rule files it names. Read at start and on "
         "SIGHUP. Default: the policy that comes with the package.",
     )
+    keywords_dir: Folder = Field(
+        title="a folder",
+        default_factory=_default_keywords_dir,
+        description="Folder with the lists of words that replies are read by, one YAML file a "
+        "language; docs/keywords.md explains them. Default: the lists that come with the package. "
+        "A word that is missing is a withdrawal that goes unheard.",
+    )
     secrets_dir: Folder = Field(
         title="a folder",
         default_factory=lambda: (
@@ -225,6 +243,13 @@ class Settings(BaseModel):
     )
     http_port: int = Field(
         9464, ge=0, le=65_535, description="Port of the same; 0 takes any that is free."
+    )
+    worker_http_port: int = Field(
+        9465,
+        ge=0,
+        le=65_535,
+        description="Port of the same for a worker, which may run beside a gate; 0 takes any that "
+        "is free.",
     )
     instance_id: Name | None = Field(
         None,
@@ -279,9 +304,9 @@ class Settings(BaseModel):
         20,
         ge=0,
         le=1_000,
-        description="How long, in milliseconds, a batch waits for more requests at most. It waits "
-        "a quarter of what a commit takes just now, which grows with the partitions it touches; "
-        "more adds to every decision's latency, less makes more and dearer transactions.",
+        description="How long, in milliseconds, a batch that meets a backlog (1,000 requests "
+        "waiting) waits for more at most. It waits a quarter of what a commit takes just now, "
+        "which grows with the partitions it touches; less makes more and dearer transactions.",
     )
     barrier_timeout_ms: int = Field(
         500,
@@ -321,9 +346,18 @@ class Settings(BaseModel):
     )
     contact_entry_days: int = Field(
         30,
-        ge=1,
+        ge=0,
         le=3_650,
-        description="For how many days an address-book entry that names no end of its own counts.",
+        description="For how many days an address-book entry counts: so long is the keyed hash of "
+        "a number kept that stood in an upload. With 0 nothing of it is kept: members are found "
+        "all the same, but a decision cannot name the upload as its reason.",
+    )
+    contact_purposes: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
+        ("contact_a_friend",),
+        title="a list of texts",
+        description="The purposes, as uploads name them, that tell a user that contacts will be "
+        "written to; in the environment with commas between. An upload that disclosed none of them "
+        "counts as undisclosed. A purpose too many lets pass as said what was not said.",
     )
     log_level: LogLevel = Field(
         LogLevel.INFO,

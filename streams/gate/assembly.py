@@ -140,7 +140,6 @@ def assembled(
             Consumer,
             {
                 **consumer_config(settings, settings.group_id, settings.instance_id),
-                "enable.partition.eof": False,
                 "partition.assignment.strategy": "range",
                 "queued.max.messages.kbytes": settings.batch_max_bytes // 1024,
             },
@@ -164,6 +163,7 @@ def assembled(
                 timeout_seconds=ADMIN_TIMEOUT_SECONDS,
             ),
             subjects=subjects,
+            data_keys=data_keys,
             state=reader,
             telemetry=telemetry,
         )

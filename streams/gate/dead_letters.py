@@ -5,8 +5,8 @@ The headers are Kafka Connect's (``org.apache.kafka.connect.runtime.errors
 .DeadLetterQueueReporter``), so that the tools that people have read them. They name the record and
 the class of the error, never its content.
 
-What is too large to be written untouched is left where it stands: its dead letter has no key, no
-value and no own headers, and says so (``consent-gate-left-out``: how many bytes).
+What is too large to be written untouched (2 MiB) is left where it stands: its dead letter has no
+key, no value and no own headers, and says so (``consent-gate-left-out``: how many bytes).
 """
 
 from __future__ import annotations

@@ -15,11 +15,16 @@ from typing import Final, NamedTuple, assert_never
 from streams.codec.codec import Codecs
 from streams.codec.recogniser import Recogniser
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge
-from streams.gate.bounds import HEADERS_MAX_BYTES, REQUEST_MAX_BYTES, refuse_long, size_of
+from streams.gate.bounds import (
+    HEADERS_MAX_BYTES,
+    IDENTIFIERS_MAX_CHARACTERS,
+    REQUEST_MAX_BYTES,
+    refuse_long,
+    size_of,
+)
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.splicing import (
     ContentBytes,
-    Stamp,
     Verdicts,
     content_bytes,
     decision_body,
@@ -75,6 +80,30 @@ class _Kept(NamedTuple):
     encoded: ContentBytes
 
 
+class _Batch:
+    """What the decisions of one partition in one batch repeat, made once."""
+
+    __slots__ = ("decision_ids", "hold_ids", "policy", "said", "stamped", "verdicts")
+
+    def __init__(self, work: Work, ground: Ground, verdicts: Verdicts) -> None:
+        partition = work.partition
+        self.policy = ground.policy
+        self.verdicts = verdicts
+        self.stamped = stamp(
+            partition,
+            work.consent_offset,
+            work.contacts_offset,
+            ground.broadcast_offsets,
+            ground.now_ms,
+        )
+        self.decision_ids = f"{SMS_REQUESTED.name}-{partition}-%d-{FIRST_ATTEMPT}"
+        self.hold_ids = f"{partition}-%d"
+        self.said: Headers = [
+            ("consent-gate-policy-version", ground.policy.version),
+            ("consent-gate-consent-offset", str(work.consent_offset)),
+        ]
+
+
 class Deciding:
     """Decides whole batches. Reads state through the overlay; writes only into the work."""
 
@@ -114,16 +143,10 @@ class Deciding:
         if self._verdicts is None or self._verdicts.policy is not ground.policy:
             self._verdicts = Verdicts(ground.policy)
         self._now_ms = ground.now_ms
-        stamped = stamp(
-            work.partition,
-            work.consent_offset,
-            work.contacts_offset,
-            ground.broadcast_offsets,
-            ground.now_ms,
-        )
+        batch = _Batch(work, ground, self._verdicts)
         for message in work.requests:
             try:
-                self._one(work, message, ground.policy, self._verdicts, stamped)
+                self._one(work, message, batch)
             except DeadLetter as error:
                 work.outputs.append(
                     dead_letter(
@@ -136,34 +159,34 @@ class Deciding:
                 )
                 work.tally.dead_letters[SMS_REQUESTED.name, error.cause] += 1
 
-    def _one(
-        self, work: Work, message: Fetched, policy: Policy, verdicts: Verdicts, stamped: Stamp
-    ) -> None:
+    def _one(self, work: Work, message: Fetched, batch: _Batch) -> None:
         raw, key, offset = message.value(), message.key(), message.offset() or 0
-        if raw is not None and len(raw) > REQUEST_MAX_BYTES:
-            raise TooLarge(
-                f"The request has {len(raw)} bytes; at most {REQUEST_MAX_BYTES} may pass."
-            )
+        size = 0 if raw is None else len(raw)
+        if size > REQUEST_MAX_BYTES:
+            raise TooLarge(f"The request has {size} bytes; at most {REQUEST_MAX_BYTES} may pass.")
         own_headers = headers_of(message)
         if own_headers and size_of(None, None, own_headers) > HEADERS_MAX_BYTES:
             raise TooLarge(f"The headers are larger than the {HEADERS_MAX_BYTES} bytes that pass.")
         request_id, recipient, valid_until, kept = self._recogniser.read(raw)
-        refuse_long(request_id)
+        if size > IDENTIFIERS_MAX_CHARACTERS:  # else its texts are not longer than that either
+            refuse_long(request_id)
         partition = work.partition
         subject_id, state = self._recipient(partition, recipient, key)
-        assessment = assess_content(kept.content, valid_until, state, self._campaigns, self._now_ms)
-        verdict = verdicts.of(assessment.facts, policy.decide(assessment))
-        decision_id = f"{SMS_REQUESTED.name}-{partition}-{offset}-{FIRST_ATTEMPT}"
+        content, encoded = kept
+        assessment = assess_content(content, valid_until, state, self._campaigns, self._now_ms)
+        facts, consent_event_id, _ = assessment
+        verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
+        decision_id = (batch.decision_ids % offset).encode()
         chain = work.decisions
         chain.add(
             decision_body(
                 decision_id,
                 request_id,
                 subject_id,
-                kept.encoded,
+                encoded,
                 verdict,
-                assessment.consent_event_id,
-                stamped,
+                consent_event_id,
+                batch.stamped,
                 offset,
                 FIRST_ATTEMPT,
                 chain.sequence,
@@ -171,35 +194,30 @@ class Deciding:
             ),
             subject_id,
         )
-        match verdict.outcome:
-            case Outcome.ALLOWED:
-                headers = _headers(
-                    own_headers, decision_id, policy.version, work.consent_offset, valid_until
-                )
-                work.outputs.append(Output(self._topics.allowed, partition, key, raw, headers))
-            case Outcome.QUARANTINED:
-                hold_id = f"{partition}-{offset}"
-                sealer = self._sealer(partition, subject_id)
-                sealed = sealer.seal(raw or b"", decision_id.encode())
-                body = hold_body(
-                    hold_id,
-                    decision_id,
-                    request_id,
-                    subject_id,
-                    kept.encoded,
-                    verdict,
-                    sealed,
-                    sealer.key_id,
-                    stamped,
-                )
-                held = self._codecs.quarantined.frame(body)
-                work.outputs.append(
-                    Output(self._topics.quarantined, partition, hold_id.encode(), held)
-                )
-            case Outcome.DROPPED:
-                pass
-            case _:
-                assert_never(verdict.outcome)
+        outcome = verdict.outcome
+        if outcome is _ALLOWED:
+            headers = _headers(own_headers, decision_id, batch.said, valid_until)
+            work.outputs.append(_new(Output, (self._topics.allowed, partition, key, raw, headers)))
+        elif outcome is _QUARANTINED:
+            hold_id = (batch.hold_ids % offset).encode()
+            sealer = self._sealer(partition, subject_id)
+            body = hold_body(
+                hold_id,
+                decision_id,
+                request_id,
+                subject_id,
+                encoded,
+                verdict,
+                sealer.seal(raw or b"", decision_id),
+                sealer.key_id,
+                batch.stamped,
+            )
+            held = self._codecs.quarantined.frame(body)
+            work.outputs.append(
+                _new(Output, (self._topics.quarantined, partition, hold_id, held, None))
+            )
+        elif outcome is not _DROPPED:
+            assert_never(outcome)
         work.tally.decided(verdict, message.timestamp()[1])
 
     def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
@@ -235,17 +253,21 @@ class Deciding:
 
 
 def _headers(
-    own_headers: Headers,
-    decision_id: str,
-    policy_version: str,
-    consent_offset: int,
-    valid_until: int | None,
+    own_headers: Headers, decision_id: bytes, said: Headers, valid_until: int | None
 ) -> Headers:
     """The request's own headers, and ours, which nobody else may say."""
-    headers = [h for h in own_headers if not h[0].startswith(OUR_HEADERS)]
-    headers.append(("consent-gate-decision-id", decision_id))
-    headers.append(("consent-gate-policy-version", policy_version))
-    headers.append(("consent-gate-consent-offset", str(consent_offset)))
+    headers: Headers = [("consent-gate-decision-id", decision_id), *said]
     if valid_until is not None:
         headers.append(("consent-gate-valid-until", str(valid_until)))
+    if own_headers:
+        return [*(h for h in own_headers if not h[0].startswith(OUR_HEADERS)), *headers]
     return headers
+
+
+_new = tuple.__new__
+"""A named tuple's own ``__new__`` is Python code."""
+
+# Looking a member up in its enum takes longer than comparing with it.
+_ALLOWED: Final = Outcome.ALLOWED
+_QUARANTINED: Final = Outcome.QUARANTINED
+_DROPPED: Final = Outcome.DROPPED

@@ -18,20 +18,28 @@ right, but allows it nothing (:func:`streams.state.fold.fold_consent`).
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import Final
+from dataclasses import asdict
+from hashlib import blake2b
+from typing import Final, NamedTuple
 
 from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
 
 from streams.codec.codec import Codecs
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge, Undecodable
-from streams.gate.bounds import EVENT_MAX_BYTES, RESENT_MAX_BYTES, refuse_long, size_of
+from streams.gate.bounds import (
+    EVENT_MAX_BYTES,
+    IDENTIFIERS_MAX_CHARACTERS,
+    RESENT_MAX_BYTES,
+    refuse_long,
+    size_of,
+)
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
 from streams.records.decisions import LedgerRecord, Refusal
+from streams.records.drafts import making, replacing
 from streams.records.e164 import is_e164
 from streams.records.events import ConsentEvent, ConsentKind, ContactEntry, ContactKind
 from streams.records.subject import SubjectState
@@ -43,6 +51,7 @@ from streams.state.fold import (
     fold_consent,
     fold_contact,
     mark_undecodable,
+    resolve_all_undecodable,
     resolve_undecodable,
 )
 from streams.state.log_reader import At, Fetched, LogReader
@@ -53,14 +62,22 @@ FIRST_APPENDED_HEADER: Final = "consent-gate-first-appended"
 """On a re-sent event: when it was first appended, signed over its key and value."""
 
 RESOLVES_HEADER: Final = "consent-gate-resolves"
-"""On a record without value: the offset of an undecodable event that a person has dealt with."""
+"""On a record without value: the offset of an undecodable event that a person has dealt with, or
+:data:`RESOLVES_ALL`."""
+
+RESOLVES_ALL: Final = b"all"
+"""In the place of an offset: all of the subject's undecodable events, also those not named."""
 
 RESOLVED_HEADER: Final = "consent-gate-resolved"
 """On the same record: the signed statement that our own tool wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Stood:
+_ledger_record: Final = making(LedgerRecord)
+_state: Final = replacing(SubjectState)
+_NOTHING: Final = SubjectState(b"")
+
+
+class _Stood(NamedTuple):
     """Where and when a record stood."""
 
     partition: int
@@ -111,10 +128,11 @@ class Folding:
             taken = self._reader.take_below(at, work.targets[at], most)
             work.folded[at] = taken
             most -= len(taken)
+        partition = work.partition
         for message in work.folded[consent]:
             at_ms = max(work.consent_append_at, _timestamp(message))
             work.consent_append_at = at_ms
-            self._consent(work, message, _Stood(work.partition, _offset(message), at_ms), now_ms)
+            self._consent(work, message, _Stood(partition, _offset(message), at_ms), now_ms)
         for message in work.folded[contacts]:
             at_ms = max(work.contacts_append_at, _timestamp(message))
             work.contacts_append_at = at_ms
@@ -137,26 +155,32 @@ class Folding:
     def _consent(self, work: Work, message: Fetched, stood: _Stood, now_ms: int) -> None:
         key = _number(message.key())
         here = key is not None and partition_of(key.encode(), self._partitions) == stood.partition
-        if message.value() is None and self._resolved(work, message, key if here else None):
+        value = message.value()
+        if value is None and self._resolved(work, message, key if here else None):
             return
         try:
-            event = self._codecs.consent_events.decode(_bounded(message.value()))
-            scope = event.scope
-            refuse_long(event.event_id, event.purpose, scope.sender_id, scope.campaign_id)
-            refuse_long(event.time_zone, event.region)
+            event = self._codecs.consent_events.decode(_bounded(value))
+            if value is None or len(value) > IDENTIFIERS_MAX_CHARACTERS:
+                # A shorter record has no room for longer texts.
+                scope = event.scope
+                refuse_long(event.event_id, event.purpose, scope.sender_id, scope.campaign_id)
+                refuse_long(event.time_zone, event.region)
         except (Undecodable, TooLarge) as error:
             self._unreadable(work, message, stood, error, key, here=here)
+            return
+        if key is not None and key == event.subject and here:
+            self._apply(work, event, key, stood, message, now_ms, own=True)
             return
         if not is_e164(event.subject):
             unfit = NotE164("The event's subject is not an E.164 number.")
             self._unreadable(work, message, stood, unfit, key, here=here)
             return
+        if key is not None and here:
+            self._apply(work, event, key, stood, message, now_ms, own=False)
+        # Either its key is another number, or this is not where it belongs.
         subject = event.subject.encode()
         belongs = partition_of(subject, self._partitions)
-        if key is not None and here:
-            self._apply(work, event, key, stood, message, now_ms, own=key == event.subject)
-        if key != event.subject or belongs != stood.partition:
-            self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
+        self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
 
     def _apply(
         self,
@@ -171,7 +195,9 @@ class Folding:
     ) -> None:
         partition = stood.partition
         subject_id = self._keyring.subject_ids.of(key)
-        before = self._subjects.state(partition, subject_id) or SubjectState(subject_id)
+        before = self._subjects.state(partition, subject_id)
+        if before is None:
+            before = _state(_NOTHING, subject_id=subject_id)
         appended_at = self._first_appended(message, stood.appended_at)
         folded = fold_consent(
             before,
@@ -188,17 +214,22 @@ class Folding:
             self._data_keys.forget(subject_id)
         self._record(work, event, subject_id, stood, appended_at, folded.refusal, now_ms)
         result = "applied" if folded.refusal is None else folded.refusal.value
-        work.tally.consent[event.kind.value, result] += 1
+        # Not .value: a descriptor written in Python.
+        work.tally.consent[event.kind._value_, result] += 1
 
     def _first_appended(self, message: Fetched, appended_at: int) -> int:
         """The time of the signed header of a re-sent event, else the record's own."""
+        stated = self._resent_of(message)
+        return appended_at if stated is None else min(stated, appended_at)
+
+    def _resent_of(self, message: Fetched) -> int | None:
+        """When this record was first appended, if a gate of ours re-sent it."""
         header = _header(message, FIRST_APPENDED_HEADER)
         if header is None:
-            return appended_at
-        stated = self._keyring.verifier.verify_header(
+            return None
+        return self._keyring.verifier.verify_header(
             Statement.FIRST_APPENDED, signed_of(message.key(), message.value()), header
         )
-        return appended_at if stated is None else min(stated, appended_at)
 
     def _record(
         self,
@@ -220,7 +251,7 @@ class Folding:
             sealed, key_id = sealer.seal(evidence, ledger_id.encode()), sealer.key_id
         work.ledger.add(
             self._codecs.ledger.encode_body(
-                LedgerRecord(
+                _ledger_record(
                     ledger_id=ledger_id,
                     subject_id=subject_id,
                     partition=stood.partition,
@@ -246,6 +277,7 @@ class Folding:
                     sequence=work.ledger.sequence,
                     recorded_at=now_ms,
                     previous=work.ledger.hash,
+                    signature=None,
                 )
             ),
             subject_id,
@@ -277,14 +309,20 @@ class Folding:
         if key is not None:
             subject_id = self._keyring.subject_ids.of(key)
             before = self._subjects.state(stood.partition, subject_id) or SubjectState(subject_id)
-            self._subjects.change(stood.partition, mark_undecodable(before, offset=stood.offset))
+            first = self._resent_of(message)
+            resent = None if first is None else resent_digest(message.value(), first)
+            state = mark_undecodable(before, offset=stood.offset, resent=resent)
+            if state is not before:
+                self._subjects.change(stood.partition, state)
         self._dead_letter(work, message, error, CONSENT_EVENTS.name, "fold")
 
     def _resolved(self, work: Work, message: Fetched, key: str | None) -> bool:
         """Take a hold back if our own tool says so; whether the record was such a one."""
         offset = _header(message, RESOLVES_HEADER)
         statement = _header(message, RESOLVED_HEADER)
-        if key is None or offset is None or statement is None or not offset.isdigit():
+        if key is None or offset is None or statement is None:
+            return False
+        if offset != RESOLVES_ALL and not offset.isdigit():
             return False
         said = signed_of(message.key(), offset)
         if self._keyring.verifier.verify_header(Statement.RESOLVED, said, statement) is None:
@@ -292,7 +330,10 @@ class Folding:
         subject_id = self._keyring.subject_ids.of(key)
         before = self._subjects.state(work.partition, subject_id)
         if before is not None:
-            after = resolve_undecodable(before, offset=int(offset))
+            if offset == RESOLVES_ALL:
+                after = resolve_all_undecodable(before)
+            else:
+                after = resolve_undecodable(before, offset=int(offset))
             if after is not before:
                 self._subjects.change(work.partition, after)
         return True
@@ -442,10 +483,19 @@ def _offset(message: Fetched) -> int:
 
 def _header(message: Fetched, name: str) -> bytes | None:
     """The last header of this name, as Kafka's own ``lastHeader``."""
-    for key, value in reversed(headers_of(message)):
+    headers = headers_of(message)
+    if not headers:
+        return None
+    for key, value in reversed(headers):
         if key == name and isinstance(value, bytes):
             return value
     return None
+
+
+def resent_digest(value: bytes | None, first_appended: int) -> bytes:
+    """Tell a re-sent record that cannot be read from any other, in 16 bytes."""
+    said = b"unreadable" + first_appended.to_bytes(8, "big") + (value or b"")
+    return blake2b(said, digest_size=16).digest()
 
 
 def signed_of(key: bytes | None, value: bytes | None) -> bytes:

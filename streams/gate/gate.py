@@ -26,6 +26,7 @@ from streams.errors import (
     Aborted,
     Indefinite,
     KafkaUnavailable,
+    KeyMissing,
     PartitionLost,
     RegistryUnavailable,
     StoreFull,
@@ -39,18 +40,21 @@ from streams.gate.folding import Folding
 from streams.gate.intake import Intake, Taken
 from streams.gate.live_policy import LivePolicy
 from streams.gate.owned import Owned, Phase
+from streams.gate.request_lag import RequestLag
 from streams.gate.resend import Resender
 from streams.gate.timing import Timing
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Transactor
 from streams.gate.work import Chain, Work
 from streams.sealing.signatures import Signer
+from streams.state.forgetting import Forgetting
 from streams.state.log_reader import At, LogReader
 from streams.state.store import Store
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
     BarrierReached,
     ErrorMet,
+    PartitionForgotten,
     StateLag,
     StoreWritten,
     TransactionEnded,
@@ -115,6 +119,8 @@ class Gate:
         self._resender = resender
         self._policy = policy
         self._store = store
+        self._forgetting = Forgetting(store)
+        self._request_lag = RequestLag(barrier, topics.requests, telemetry)
         self._subjects = subjects
         self._codecs = codecs
         self._signer = signer
@@ -170,6 +176,7 @@ class Gate:
         works = self._works(taken)
         if works:
             self._batch(taken, works, timing)
+        self._request_lag.tell(self._assignment.all(), int(time.time() * 1000))
 
     # ------------------------------------------------------------------------------------- batches
 
@@ -179,12 +186,24 @@ class Gate:
         if ticking:
             self._next_tick = time.monotonic() + self._tick
             self._tell_lag()
+            self._request_lag.ask(self._assignment.all())
+            self._forget()
         works = []
         for owned in self._assignment.live():
             requests = taken.requests.get(owned.partition, [])
             if requests or ticking:
                 works.append(self._work(owned, requests))
         return works
+
+    def _forget(self) -> None:
+        owned = {each.partition for each in self._assignment.all()}
+        try:
+            gone = self._forgetting.step(owned, int(time.time() * 1000))
+        except StoreFull as error:
+            self._telemetry.emit(ErrorMet(error))
+            return
+        if gone is not None:
+            self._telemetry.emit(PartitionForgotten(gone))
 
     def _work(self, owned: Owned, requests: list) -> Work:  # type: ignore[type-arg]
         position, partition = owned.position, owned.partition
@@ -314,6 +333,10 @@ class Gate:
             self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
             self._telemetry.emit(ErrorMet(error))
             return False
+        except KeyMissing as error:
+            self._undo(work)
+            self._assignment.lock(work.owned, error)
+            return False
         except PartitionLost as error:
             self._undo(work)
             self._assignment.hold(work.owned, StallCause.STATE_UNREADABLE, error)
@@ -430,6 +453,8 @@ class Gate:
             return
         for work in works:
             work.owned.position = commit.positions[work.partition]
+            if work.requests:
+                work.owned.decided_at = work.requests[-1].timestamp()[1]
         self._telemetry.emit(
             StoreWritten(sum(len(encoded.states) for encoded in commit.encoded.values()))
         )

@@ -8,10 +8,10 @@ from typing import Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException
 
-from streams.errors import Fenced, StateLost
+from streams.errors import Fenced, PartitionLost, StateLost
 from streams.gate.assignment import Assignment
 from streams.gate.owned import Phase
-from streams.state.log_reader import Fetched
+from streams.state.log_reader import UNPACKED_TO_MORE, Fetched
 from streams.telemetry.catalogue import KafkaErrorSeen, RecordsLost
 from streams.telemetry.labels import StallCause
 from streams.telemetry.telemetry import Telemetry
@@ -59,12 +59,12 @@ class Intake:
         """
         Return what is there, waiting at most ``wait_seconds`` for the first request.
 
-        Then it gathers what else comes in a quarter of the time that a commit takes just now, at
-        most the linger time, up to the bounds. What a commit takes depends on the partitions it
-        touches more than on anything else (transaction markers): a few are quick, and then waiting
-        would be what costs. Under light load a batch is a request or two; under a backlog
-        librdkafka's queue is full and the batch as large as it may be. A rebalance in the middle
-        voids what was taken.
+        Then it takes what else is there. While that is less than a chunk it waits for no more: what
+        comes during this batch is the next one, and waiting would only add to the latency of
+        both. Behind a full chunk there is a backlog: then it gathers what comes in a quarter of the
+        time that a commit takes just now, at most the linger time, up to the bounds. What a commit
+        takes depends on the partitions it touches more than on anything else. A rebalance in the
+        middle voids what was taken.
         """
         epoch = self._assignment.epoch
         try:
@@ -90,20 +90,27 @@ class Intake:
     def _gather(self, messages: list[Fetched], until: float) -> None:
         size = _size(messages)
         while len(messages) < self._max_records and size < self._max_bytes:
-            left = until - time.monotonic()
+            backlog = len(messages) >= CHUNK
+            left = max(until - time.monotonic(), 0.0) if backlog else 0.0
             wanted = min(CHUNK, self._max_records - len(messages))
-            more = self._consumer.consume(wanted, max(left, 0.0))
+            more = self._consumer.consume(wanted, left)
             size += _size(more)
             messages += more
-            if len(more) < wanted and left <= 0:
+            if len(more) < wanted and not left:
                 return
 
     def _sort(self, messages: list[Fetched], taken: Taken) -> None:
         next_offsets: dict[int, int] = {}
         for message in messages:
             error = message.error()
+            if error is not None and error.code() == KafkaError._PARTITION_EOF:
+                self._ended(message, next_offsets)
+                continue
             if error is not None:
-                self._failed(error, message.partition())
+                # What lies before a batch that cannot be unpacked is decided first: it comes again.
+                first = message.partition() not in taken.requests
+                if first or error.code() != KafkaError._BAD_COMPRESSION:
+                    self._failed(error, message.partition())
                 continue
             partition, offset, value = message.partition(), message.offset(), message.value()
             if partition is None or offset is None:
@@ -122,6 +129,20 @@ class Intake:
             taken.count += 1
             taken.bytes += len(value) if value is not None else 0
 
+    def _ended(self, message: Fetched, next_offsets: dict[int, int]) -> None:
+        """
+        Note that nothing is left to take below this offset, though no request may lie just below.
+
+        librdkafka (2.16, ``rdkafka_fetcher.c``) tells it in the order of the records: once for each
+        offset since the last seek, where what it would fetch next is the last stable offset.
+        """
+        partition, end = message.partition(), message.offset()
+        owned = None if partition is None else self._assignment.owned(partition)
+        if owned is None or end is None or owned.phase is not Phase.LIVE:
+            return
+        if end > next_offsets.get(owned.partition, owned.next_request):
+            owned.end = end
+
     def _failed(self, error: KafkaError, partition: int | None) -> None:
         code = error.code()
         if code in _GONE and partition is not None:
@@ -138,7 +159,11 @@ class Intake:
                     ),
                 )
             return
-        if code == KafkaError._PARTITION_EOF:
+        if code == KafkaError._BAD_COMPRESSION and partition is not None:
+            owned = self._assignment.owned(partition)
+            if owned is not None and owned.phase is Phase.LIVE:
+                text = f"{SMS_REQUESTED.name} partition {partition}: {UNPACKED_TO_MORE}"
+                self._assignment.hold(owned, StallCause.BATCH_UNREADABLE, PartitionLost(text))
             return
         if error.fatal() or code == KafkaError._FATAL:
             # confluent-kafka (2.16) does not set fatal() on the error of a consumed message, which

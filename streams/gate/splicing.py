@@ -9,7 +9,6 @@ pieces joined. The bytes are those of the codec, which a property test shows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple, assert_never
 
 from streams.codec.encoder import (
@@ -42,7 +41,9 @@ _OUTCOMES: Final = {
 }
 """In the order of the symbols in ``schemas/sms_decision.avsc``."""
 
-_NO_SIGNATURE: Final = b"\x00"
+_NONE: Final = b"\x00"
+_SOME: Final = b"\x02"
+"""The branches of a union of null and something."""
 
 
 class ContentBytes(NamedTuple):
@@ -144,7 +145,7 @@ def stamp(
 
 
 def decision_body(
-    decision_id: str,
+    decision_id: bytes,
     request_id: str,
     subject_id: bytes,
     content: ContentBytes,
@@ -156,15 +157,19 @@ def decision_body(
     sequence: int,
     previous: bytes,
 ) -> bytes:
-    """Return the Avro body of an SmsDecision with a null signature."""
+    """
+    Return the Avro body of an SmsDecision with a null signature.
+
+    ``decision_id`` is UTF-8: a string is written as bytes are.
+    """
     return b"".join(
         (
-            encode_string(decision_id),
+            encode_bytes(decision_id),
             encode_string(request_id),
             encode_bytes(subject_id),
             content.decision,
             verdict.before_event,
-            _text(consent_event_id),
+            _NONE if consent_event_id is None else _SOME + encode_string(consent_event_id),
             verdict.after_event,
             stamped.partition,
             encode_long(offset),
@@ -172,14 +177,14 @@ def decision_body(
             encode_long(sequence),
             stamped.seen,
             encode_bytes(previous),
-            _NO_SIGNATURE,
+            _NONE,
         )
     )
 
 
 def hold_body(
-    hold_id: str,
-    decision_id: str,
+    hold_id: bytes,
+    decision_id: bytes,
     request_id: str,
     subject_id: bytes,
     content: ContentBytes,
@@ -188,16 +193,17 @@ def hold_body(
     key_id: str,
     stamped: Stamp,
 ) -> bytes:
-    """Return the Avro body of a QuarantinedSms."""
-    parts: Sequence[bytes] = (
-        encode_string(hold_id),
-        encode_string(decision_id),
-        encode_string(request_id),
-        encode_bytes(subject_id),
-        content.hold,
-        verdict.hold,
-        encode_bytes(sealed),
-        encode_string(key_id),
-        stamped.decided_at,
+    """Return the Avro body of a QuarantinedSms. The ids are UTF-8."""
+    return b"".join(
+        (
+            encode_bytes(hold_id),
+            encode_bytes(decision_id),
+            encode_string(request_id),
+            encode_bytes(subject_id),
+            content.hold,
+            verdict.hold,
+            encode_bytes(sealed),
+            encode_string(key_id),
+            stamped.decided_at,
+        )
     )
-    return b"".join(parts)

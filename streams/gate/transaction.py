@@ -4,8 +4,8 @@ Transactions: the only file that begins, commits or aborts one.
 One transaction carries all that a batch says: outputs, ledger, changelog, Position, and the offsets
 of its requests. The protocol:
 
-1. :meth:`Transactor.start` once: a producer, ``init_transactions``. It fences every older producer
-   of the same ``transactional.id`` and completes or aborts what that one left open.
+1. :meth:`Transactor.start` once: two producers, ``init_transactions`` of each. It fences every
+   older producer of the same two ``transactional.id`` and completes or aborts what those left open.
 2. :meth:`Transactor.run` for each batch: begin, produce all, send offsets *with the group metadata
    taken when the partitions were assigned*, commit. The broker refuses offsets of an older
    generation, so that a gate which lost its partitions commits nothing, outputs included.
@@ -23,6 +23,12 @@ fatal to the producer. A commit that timed out is retriable and must be called a
 librdkafka has no KIP-890: a producer whose transaction the coordinator timed out is fenced by its
 own newer epoch, which is why fencing of the *producer* is Indefinite here and only fencing of the
 group member (``group.instance.id``) is taken for a second process.
+
+Why two producers, used by turns (ADR 0013): a commit is answered when it is certain, and only then
+the coordinator writes the markers that make it visible. Until these are written it refuses the same
+producer's next transaction (CONCURRENT_TRANSACTIONS), and librdkafka asks again after 20 ms. The
+other producer need not wait. At any time at most one of the two has an open transaction, and at
+most the other one a decided transaction whose markers are still to come.
 """
 
 from __future__ import annotations
@@ -46,6 +52,11 @@ HURRIED_SECONDS: Final = 2.0
 
 _SLICE_SECONDS: Final = 0.25
 
+_ENDINGS: Final = ("-a", "-b")
+"""What tells the ``transactional.id`` of the two producers apart. The first transaction after a
+start is always the first one's: of two processes that start at once and win one id each, the one
+without the first commits nothing."""
+
 
 class Output(NamedTuple):
     """One record to be written, to a partition that is named and never computed."""
@@ -59,7 +70,7 @@ class Output(NamedTuple):
 
 class Transactor:
     """
-    Owns the transactional producer. Blocks while it commits; not thread-safe.
+    Owns the two transactional producers. Blocks while it commits; not thread-safe.
 
     ``steps`` is called with the name of each step before it is taken (``begin``, ``produce``,
     ``offsets``, ``commit``), for timing.
@@ -67,15 +78,21 @@ class Transactor:
 
     def __init__(self, config: Mapping[str, object], *, timeout_seconds: float) -> None:
         """
-        ``config`` is a librdkafka producer configuration with a ``transactional.id``.
+        ``config`` is a librdkafka producer configuration with a ``transactional.id``, of which the
+        two producers' own are made by appending ``-a`` and ``-b``.
 
         ``timeout_seconds`` bounds how long one commit or abort is waited for. It should be below
         ``transaction.timeout.ms``: behind that the coordinator has aborted the transaction anyway.
         """
-        self._config = dict(config)
+        stem = config["transactional.id"]
+        self._configs = [{**config, "transactional.id": f"{stem}{ending}"} for ending in _ENDINGS]
         self._timeout: Final = timeout_seconds
-        self._producer: Producer | None = None
-        self._open = False
+        self._producers: list[Producer] = []
+        """Both; empty while there are none to be used."""
+        self._turn = 0
+        """Which of them is used next."""
+        self._open: Producer | None = None
+        """The producer whose transaction has begun and has not ended for certain."""
         self._until = 0.0
         self._hurried_until = math.inf
 
@@ -92,16 +109,22 @@ class Transactor:
 
     def start(self) -> None:
         """
-        Make the producer and initialise its transactions; blocks up to the time-out.
+        Make both producers and initialise their transactions; blocks up to the time-out.
 
-        Raises :class:`KafkaUnavailable` when the coordinator does not answer; then call again.
+        When it returns, nothing of an earlier process of this identity can be committed any more.
+        Raises :class:`KafkaUnavailable` when a coordinator does not answer; then call again.
         """
-        producer = opened(Producer, self._config)
         deadline = time.monotonic() + self._timeout
+        producers = [opened(Producer, config) for config in self._configs]
+        for producer in producers:
+            self._initialise(producer, deadline)
+        self._producers, self._turn, self._open = producers, 0, None
+
+    def _initialise(self, producer: Producer, deadline: float) -> None:
         while True:
             try:
                 producer.init_transactions(max(0.1, deadline - time.monotonic()))
-                break
+                return
             except KafkaException as error:
                 cause = error.args[0]
                 if cause.retriable() and time.monotonic() < deadline:
@@ -109,12 +132,10 @@ class Transactor:
                 raise KafkaUnavailable(
                     f"The transaction coordinator did not accept this gate: {cause.name()}."
                 ) from error
-        self._producer = producer
-        self._open = False
 
     def restart(self) -> None:
-        """Replace the producer after an indefinite or fatal error: see :meth:`start`."""
-        self._producer = None
+        """Replace both producers after an indefinite or fatal error: see :meth:`start`."""
+        self._producers, self._open = [], None
         self.start()
 
     def run(
@@ -133,15 +154,16 @@ class Transactor:
         ``on_delivery`` maps the index of an output to a function that is called with the offset it
         was given, before this method returns; the offset means nothing unless it returns.
         """
-        producer = self._producer
-        if producer is None:
-            raise Indefinite("The transactional producer is not initialised.")
+        if not self._producers:
+            raise Indefinite("The transactional producers are not initialised.")
+        producer = self._producers[self._turn]
+        self._turn = 1 - self._turn
         committing = False
         self._until = time.monotonic() + self._timeout
         try:
             before("begin")
             producer.begin_transaction()
-            self._open = True
+            self._open = producer
             before("produce")
             self._produce(producer, outputs, on_delivery or {})
             before("offsets")
@@ -149,7 +171,7 @@ class Transactor:
             before("commit")
             committing = True
             self._retried(producer.commit_transaction)
-            self._open = False
+            self._open = None
         except KafkaException as error:
             raise self._ended(producer, error.args[0], committing) from error
 
@@ -212,17 +234,17 @@ class Transactor:
                 f"The transaction failed ({cause.name()}) and its abort was not confirmed "
                 f"({error.args[0].name()})."
             )
-        self._open = False
+        self._open = None
         return Aborted(f"The transaction was aborted: {cause.name()}.")
 
     def close(self) -> None:
         """Abort what is open, best effort within a second: a successor need not wait for it."""
-        if self._producer is not None and self._open:
+        if self._open is not None:
             try:
-                self._producer.abort_transaction(1.0)
+                self._open.abort_transaction(1.0)
             except KafkaException:
                 pass  # the coordinator's time-out does it
-        self._producer = None
+        self._producers, self._open = [], None
 
 
 def _reporting(

@@ -18,6 +18,9 @@ from streams.records.subject import Position
 from streams.sealing.signatures import Signer
 from streams.state.log_reader import At, Fetched
 
+_new = tuple.__new__
+"""A named tuple's own ``__new__`` is Python code."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -72,7 +75,7 @@ class Chain:
     """
     The tail of one partition's chain while a batch is added to it.
 
-    The last record added is kept back until :meth:`seal`, because it alone is signed.
+    ``outputs`` is whole after :meth:`seal`, which signs the last record added.
     """
 
     frame: Callable[[bytes], bytes]
@@ -81,26 +84,22 @@ class Chain:
     sequence: int
     hash: bytes
     outputs: list[Output] = field(default_factory=list)
-    _key: bytes = b""
-    _body: bytes | None = None
+    _last: bytes | None = None
 
     def add(self, body: bytes, key: bytes) -> None:
         """Append an unsigned body whose ``sequence`` and ``previous`` are this chain's."""
-        last = self._body
-        if last is not None:
-            self._put(last)
-        self._body, self._key = body, key
+        output = (self.topic, self.partition, key, self.frame(body), None)
+        self.outputs.append(_new(Output, output))
+        self._last = body
         self.hash = body_hash(body)
         self.sequence += 1
 
     def seal(self, signer: Signer) -> None:
         """Sign the last record added, if there is one."""
-        if self._body is not None:
-            self._put(with_signature(self._body, signer.sign(self.hash)))
-            self._body = None
-
-    def _put(self, body: bytes) -> None:
-        self.outputs.append(Output(self.topic, self.partition, self._key, self.frame(body)))
+        if self._last is not None:
+            signed = with_signature(self._last, signer.sign(self.hash))
+            self.outputs[-1] = self.outputs[-1]._replace(value=self.frame(signed))
+            self._last = None
 
 
 @dataclass(slots=True)
@@ -147,17 +146,25 @@ class Work:
         """
         committed = self.owned.position
         return (
-            bool(self.requests)
+            self.next_request != committed.request_offset
             or self.consent_offset != committed.consent_offset
             or self.contacts_offset != committed.contacts_offset
         )
 
+    @property
+    def next_request(self) -> int:
+        """The offset of the next request after this batch, behind markers at the end if known."""
+        if self.catching_up:
+            return self.owned.next_request
+        last = self.requests[-1].offset() if self.requests else None
+        following = self.owned.next_request if last is None else last + 1
+        return max(following, self.owned.end)
+
     def position(self, now_ms: int) -> Position:
         """The position after this batch."""
-        last = self.requests[-1].offset() if self.requests else None
         return replace(
             self.owned.position,
-            request_offset=self.owned.next_request if last is None else last + 1,
+            request_offset=self.next_request,
             consent_offset=self.consent_offset,
             contacts_offset=self.contacts_offset,
             consent_append_at=self.consent_append_at,

@@ -8,6 +8,7 @@ Source of every rule in this file: section 4 of the design, "What the fold means
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.policy.vocabulary import Basis, Consent
@@ -49,6 +50,9 @@ _NOTHING_SAID = ConsentView(
     erased=False,
 )
 
+_new = tuple.__new__
+"""A named tuple's own ``__new__`` is Python code."""
+
 _GRANTED = Consent.GRANTED
 _EXPRESS, _BASIS_EXPRESS = events.Basis.EXPRESS, Basis.EXPRESS
 _BASIS = {basis: Basis[basis.name] for basis in events.Basis}
@@ -79,7 +83,7 @@ def consent_for(
     if state is None or not (state.grants or state.withdrawals or state.erased_at is not None):
         return _NOTHING_SAID
 
-    covering = [
+    covering: Sequence[Withdrawal] = state.withdrawals and [
         withdrawal
         for withdrawal in state.withdrawals
         if (withdrawal.purpose is None or withdrawal.purpose == purpose)
@@ -105,16 +109,19 @@ def consent_for(
         ):
             best = grant
     if best is not None:
-        return ConsentView(
-            _GRANTED,
-            _BASIS_EXPRESS if best.basis is _EXPRESS else _BASIS[best.basis],
-            best.conditional,
-            best.source in _FROM_RECIPIENT,
-            best.event_id,
-            False,
-            False,
-            False,
-            False,
+        return _new(
+            ConsentView,
+            (
+                _GRANTED,
+                _BASIS_EXPRESS if best.basis is _EXPRESS else _BASIS[best.basis],
+                best.conditional,
+                best.source in _FROM_RECIPIENT,
+                best.event_id,
+                False,
+                False,
+                False,
+                False,
+            ),
         )
     status, event_id = _why_none(matching, covering, state, now_ms)
     return ConsentView(
@@ -136,7 +143,7 @@ def consent_for(
 
 
 def _why_none(
-    matching: list[Grant], covering: list[Withdrawal], state: SubjectState, now_ms: int
+    matching: list[Grant], covering: Sequence[Withdrawal], state: SubjectState, now_ms: int
 ) -> tuple[Consent, str | None]:
     """Say why no grant is in force: the last word was a no, it ran out, or there was none."""
     newest = max(matching, key=_offset, default=None)
@@ -148,7 +155,7 @@ def _why_none(
     return Consent.NONE, None
 
 
-def _defeated(grant: Grant, covering: list[Withdrawal]) -> bool:
+def _defeated(grant: Grant, covering: Sequence[Withdrawal]) -> bool:
     """
     Whether a withdrawal ends this grant.
 

@@ -16,7 +16,8 @@ from collections import OrderedDict
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from streams.errors import ProofBroken, SecretsError
+from streams.errors import KeyMissing, ProofBroken, SecretsError
+from streams.records.drafts import making
 from streams.records.subject import SubjectKey
 from streams.sealing.key_encryption import NONCE_BYTES, KeyEncryptionKeys
 
@@ -25,6 +26,9 @@ _KEY_ID_BYTES = 8
 
 CIPHERS_KEPT = 10_000
 """2.6 KB each. Fewer means unwrapping again (2.8 µs); more holds more keys in memory."""
+
+
+_subject_key = making(SubjectKey)
 
 
 class Sealer:
@@ -80,11 +84,13 @@ class DataKeys:
 
         The caller stores it before anything sealed under it can be seen.
         """
-        data_key = os.urandom(_DATA_KEY_BYTES)
-        key_id = os.urandom(_KEY_ID_BYTES).hex()
-        kek_id, wrapped = self._keys.wrap(data_key, _bound_to(subject_id, key_id))
+        # Asked of the system at once: three questions cost more than the encryption.
+        random = os.urandom(_DATA_KEY_BYTES + _KEY_ID_BYTES + NONCE_BYTES)
+        data_key, nonce = random[:_DATA_KEY_BYTES], random[-NONCE_BYTES:]
+        key_id = random[_DATA_KEY_BYTES:-NONCE_BYTES].hex()
+        kek_id, wrapped = self._keys.wrap(data_key, _bound_to(subject_id, key_id), nonce)
         self._keep(subject_id, Sealer(key_id, data_key))
-        return SubjectKey(
+        return _subject_key(
             subject_id=subject_id, key_id=key_id, kek_id=kek_id, wrapped=wrapped, created_at=now_ms
         )
 
@@ -92,16 +98,22 @@ class DataKeys:
         """
         Open a data key.
 
-        :raises SecretsError: its key-encryption key is not in the folder, or does not fit.
+        :raises KeyMissing: its key-encryption key is not in the folder, or does not fit, or cannot
+            be read. It may be there the next time: nothing of a failure is remembered.
         """
         sealer = self._open.get(key.subject_id)
         if sealer is not None and sealer.key_id == key.key_id:
             self._open.move_to_end(key.subject_id)
             return sealer
-        data_key = self._keys.unwrap(key.kek_id, key.wrapped, _bound_to(key.subject_id, key.key_id))
+        try:
+            bound = _bound_to(key.subject_id, key.key_id)
+            data_key = self._keys.unwrap(key.kek_id, key.wrapped, bound)
+        except SecretsError as error:
+            raise KeyMissing(f"A data key cannot be opened. {error}", key.subject_id) from error
         if len(data_key) != _DATA_KEY_BYTES:
-            raise SecretsError(
-                f"Data key {key.key_id} has {len(data_key)} bytes, not {_DATA_KEY_BYTES}"
+            raise KeyMissing(
+                f"Data key {key.key_id} has {len(data_key)} bytes, not {_DATA_KEY_BYTES}",
+                key.subject_id,
             )
         sealer = Sealer(key.key_id, data_key)
         self._keep(key.subject_id, sealer)
@@ -110,6 +122,10 @@ class DataKeys:
     def forget(self, subject_id: bytes) -> None:
         """Let go of a subject's open key: part of shredding it. Unknown subjects are no error."""
         self._open.pop(subject_id, None)
+
+    def forget_all(self) -> None:
+        """Let go of every open key: its subject may belong to another gate from now on."""
+        self._open.clear()
 
     def _keep(self, subject_id: bytes, sealer: Sealer) -> None:
         self._open[subject_id] = sealer

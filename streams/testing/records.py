@@ -10,8 +10,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from streams.records.contacts import (
+    ContactsScreened,
+    ContactsUploaded,
+    UploadBasis,
+    UploadCompleted,
+    UploadedContact,
+    UploadWithdrawn,
+)
 from streams.records.decisions import (
     LedgerRecord,
+    LossAnswer,
+    LossRecord,
     Outcome,
     PolicyArchived,
     QuarantinedSms,
@@ -28,6 +38,7 @@ from streams.records.events import (
     NameConsent,
     Source,
 )
+from streams.records.inbound import InboundSms, UncertainReply
 from streams.records.requests import SmsRequested
 from streams.records.subject import Grant, Position, SubjectKey, SubjectState
 
@@ -278,6 +289,27 @@ def a_ledger_record(**changes: Any) -> LedgerRecord:
     )
 
 
+def a_loss_record(**changes: Any) -> LossRecord:
+    """Build the record of two lost requests that were passed over."""
+    return replace(
+        LossRecord(
+            loss_id="loss-1",
+            partition=0,
+            topic="sms.requested",
+            first=0,
+            end=2,
+            answer=LossAnswer.SKIPPED,
+            reason="the gates stood still for eight days",
+            counts_from=0,
+            offset=0,
+            sequence=0,
+            recorded_at=NOON,
+            previous=b"",
+        ),
+        **changes,
+    )
+
+
 def a_policy_archived(**changes: Any) -> PolicyArchived:
     """Build an archived policy of one file."""
     return replace(
@@ -286,5 +318,70 @@ def a_policy_archived(**changes: Any) -> PolicyArchived:
             files={"policy.yaml": "rules: []\n"},
             loaded_at=NOON,
         ),
+        **changes,
+    )
+
+
+def an_upload(**changes: Any) -> ContactsUploaded:
+    """Build an upload of two contacts, of the user's free will and told what it is for."""
+    return replace(
+        ContactsUploaded(
+            upload_id="upload-1",
+            uploader=a_number(1),
+            uploaded_at=NOON - A_DAY_MS,
+            app_version="5.2.0",
+            basis=UploadBasis(True, ("contact_a_friend",), "notice-3"),
+            default_region="US",
+            contacts=(
+                UploadedContact("(202) 555-0123", "Chen"),
+                UploadedContact(a_number(24)),
+            ),
+        ),
+        **changes,
+    )
+
+
+def an_upload_withdrawn(**changes: Any) -> UploadWithdrawn:
+    """Build the end of :func:`an_upload`."""
+    return replace(UploadWithdrawn("upload-1", a_number(1), NOON), **changes)
+
+
+def a_contacts_screened(**changes: Any) -> ContactsScreened:
+    """Build what a gate says of :func:`an_upload`: the first of two is a member."""
+    return replace(
+        ContactsScreened("upload-1", AN_UPLOADER_ID, 0, (0, 1), (0,), NOON - A_DAY_MS), **changes
+    )
+
+
+def an_upload_completed(**changes: Any) -> UploadCompleted:
+    """Build the receipt of :func:`an_upload`."""
+    return replace(
+        UploadCompleted(
+            upload_id="upload-1",
+            uploader_id=AN_UPLOADER_ID,
+            contacts=2,
+            entries=2,
+            matched=1,
+            forgotten=1,
+            invalid=0,
+            duplicates=0,
+            own_number=0,
+            last_trace_at=NOON + 29 * A_DAY_MS,
+            withdrawn=False,
+            completed_at=NOON,
+        ),
+        **changes,
+    )
+
+
+def an_inbound_sms(**changes: Any) -> InboundSms:
+    """Build a plain STOP to a short code."""
+    return replace(InboundSms("message-1", A_RECIPIENT, "36111", "STOP", NOON), **changes)
+
+
+def an_uncertain_reply(**changes: Any) -> UncertainReply:
+    """Build the note of a reply that a person must read."""
+    return replace(
+        UncertainReply("message-1", A_SUBJECT_ID, 0, 0, "a keyword in a sentence", "US", NOON),
         **changes,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.codec import recogniser
 from streams.codec.codec import RecordCodec, open_codecs
 from streams.codec.recogniser import Recogniser
-from streams.errors import ConsentGateError
+from streams.errors import ConsentGateError, Undecodable
 from streams.records.requests import SmsRequested
 from streams.testing.records import NOON, an_sms_requested
 
@@ -21,12 +22,14 @@ requests = st.builds(
     requested_at=st.integers(-(2**62), 2**62),
     valid_until=st.none() | st.integers(-(2**62), 2**62),
     purpose=st.sampled_from(("otp", "invite")),
-    body=st.sampled_from(("one text", "another")),
+    template_id=st.none() | st.just("t"),
+    template_params=st.dictionaries(st.text(max_size=70), st.text(max_size=70), max_size=2),
+    body=st.text(max_size=150),
 )
 
 
 def content(request: SmsRequested) -> tuple[object, bool]:
-    return (request.purpose, request.body, request.region), True
+    return (request.purpose, request.template_id, request.region), True
 
 
 def outcome(raw: bytes | None, reader: Recogniser[object]) -> object:
@@ -68,18 +71,47 @@ def test_it_reads_any_bytes_as_the_codec_does(raw: bytes | None) -> None:
         assert outcome(each, reader) == plain(each)
 
 
-def test_a_tail_is_read_once() -> None:
+def test_a_frame_is_read_once_whatever_the_body_and_the_parameters_are() -> None:
     read: list[SmsRequested] = []
 
     def keep(request: SmsRequested) -> tuple[str, bool]:
         read.append(request)
-        return request.body, True
+        return request.purpose, True
 
     reader = Recogniser(CODEC, keep)
     for number in range(5):
-        request = an_sms_requested(request_id=f"r{number}", requested_at=NOON + number)
-        assert reader.read(CODEC.encode(request)).request_id == f"r{number}"
+        request = an_sms_requested(
+            request_id=f"r{number}",
+            requested_at=NOON + number,
+            template_params={"name": "n" * number, "more": "é" * 40 * number},
+            body="Hello " + "é" * 40 * number,
+        )
+        assert reader.read(CODEC.encode(request))[0] == f"r{number}"
     assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"body": b"Hello \xff"},
+        {"name": b"\xff"},
+        {"body": b"Hello there", "said": 200},
+    ],
+)
+def test_a_spoilt_body_or_parameter_in_a_known_frame_is_still_undecodable(spoilt) -> None:  # type: ignore[no-untyped-def]
+    request = an_sms_requested(template_params={"k": "N"}, body="Hello there")
+    raw = CODEC.encode(request)
+    reader = Recogniser(CODEC, content)
+    reader.read(raw)
+    if "name" in spoilt:
+        raw = raw.replace(b"\x02k\x02N", b"\x02k\x02" + spoilt["name"])
+    else:
+        body = spoilt["body"]
+        said = spoilt.get("said", len(body))
+        size = bytes([said << 1]) if said < 64 else bytes([(said << 1) & 0x7F | 0x80, said >> 6])
+        raw = raw.replace(b"\x16Hello there", size + body)
+    with pytest.raises(Undecodable):
+        reader.read(raw)
 
 
 def test_what_does_not_repeat_is_read_each_time() -> None:
@@ -91,17 +123,17 @@ def test_what_does_not_repeat_is_read_each_time() -> None:
 
     reader = Recogniser(CODEC, keep)
     for number in ("+12025550101", "+12025550102"):
-        assert reader.read(CODEC.encode(an_sms_requested(recipient=number))).kept == number
+        assert reader.read(CODEC.encode(an_sms_requested(recipient=number)))[3] == number
     assert read == ["+12025550101", "+12025550102"]
 
 
 def test_what_is_kept_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(recogniser, "MOST_TAILS", 3)
-    monkeypatch.setattr(recogniser, "LONGEST_TAIL", 500)
+    monkeypatch.setattr(recogniser, "MOST_FRAMES", 3)
+    monkeypatch.setattr(recogniser, "LONGEST_FRAME", 500)
     reader = Recogniser(CODEC, content)
     for number in range(10):
-        reader.read(CODEC.encode(an_sms_requested(body=f"text {number}")))
-        assert len(reader._tails) <= 3
-    before = len(reader._tails)
-    reader.read(CODEC.encode(an_sms_requested(body="x" * 600)))
-    assert len(reader._tails) == before
+        reader.read(CODEC.encode(an_sms_requested(sender_id=f"sender {number}")))
+        assert len(reader._frames) <= 3
+    before = len(reader._frames)
+    reader.read(CODEC.encode(an_sms_requested(region="x" * 600)))
+    assert len(reader._frames) == before

@@ -1,9 +1,10 @@
 """
 A gate in a process of its own that can be made to die at a step.
 
-``python -m tests.crash.gate_process SETTINGS.json [STEP ARMED]``: once the file ARMED is there, it
-kills itself with SIGKILL in the next transaction that carries requests, at STEP. What it says of
-itself goes to standard error.
+``python -m tests.crash.gate_process SETTINGS.json [STEP ARMED TURN]``: once the file ARMED is
+there, it kills itself with SIGKILL in the next transaction of its producer TURN (0 or 1; 2: in the
+second transaction, whosever it is) that carries requests, at STEP. What it says of itself goes to
+standard error.
 """
 
 from __future__ import annotations
@@ -31,19 +32,26 @@ STEPS = ("after begin", "after produce", "after offsets", "during commit", "befo
 """Where it can die. *During commit*: a moment after the commit was asked for, whatever it does."""
 
 
+SECOND = 2
+"""In the place of a producer: whichever has the second transaction from now on."""
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_at(step: str, armed: Path) -> None:
+def die_at(step: str, armed: Path, turn: int) -> None:
     """Wrap the transaction's steps. Nothing in the product knows of this."""
     doomed = False
+    lived_through = 0
     run, committed = Transactor.run, Subjects.committed
 
     def counting(self: Transactor, outputs: Any, *rest: Any, **options: Any) -> None:
-        nonlocal doomed
+        nonlocal doomed, lived_through
         outputs = list(outputs)
-        doomed = armed.exists() and any("decisions" in output.topic for output in outputs)
+        if armed.exists() and any("decisions" in output.topic for output in outputs):
+            doomed = lived_through == 1 if turn == SECOND else self._turn == turn
+            lived_through += 1
         before: Callable[[str], None] = options.pop("before")
 
         def dying(name: str) -> None:
@@ -53,7 +61,8 @@ def die_at(step: str, armed: Path) -> None:
                 "after produce": "offsets",
                 "after offsets": "commit",
             }.get(step):
-                self._producer.flush(5)  # what was produced is on the broker, uncommitted
+                assert self._open is not None
+                self._open.flush(5)  # what was produced is on the broker, uncommitted
                 die()
             if doomed and step == "during commit" and name == "commit":
                 threading.Timer(0.001, die).start()
@@ -66,7 +75,7 @@ def die_at(step: str, armed: Path) -> None:
         committed(self, *rest)
 
     Transactor.run = counting  # type: ignore[method-assign]
-    Subjects.committed = storing  # type: ignore[method-assign]
+    Subjects.committed = storing  # type: ignore[method-assign,assignment]
 
 
 def main() -> None:
@@ -75,7 +84,7 @@ def main() -> None:
         values[name] = Path(values[name])
     settings = Settings.model_validate(values)
     if len(sys.argv) > 2:
-        die_at(sys.argv[2], Path(sys.argv[3]))
+        die_at(sys.argv[2], Path(sys.argv[3]), int(sys.argv[4]))
     configure_logging(settings.log_level)
     telemetry = Telemetry()
     health = Health(telemetry)

@@ -1,8 +1,8 @@
 """
 A gate in a process of its own that dies in a rebalance, or at a step of a transaction.
 
-``python -m tests.crash.short_lived_gate SETTINGS.json WHERE``. Its session may be shorter than the
-settings allow, so that a test need not wait six seconds for every successor.
+``python -m tests.crash.short_lived_gate SETTINGS.json WHERE TURN``. Its session may be shorter than
+the settings allow, so that a test need not wait six seconds for every successor.
 """
 
 from __future__ import annotations
@@ -46,15 +46,22 @@ def hasty(bed: Bed) -> Bed:
 
 
 @contextmanager
-def short_lived_gate(bed: Bed, instance_id: str, where: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run such a gate on a hasty bed; kill it at the end if it is still there."""
+def short_lived_gate(
+    bed: Bed, instance_id: str, where: str, turn: int = 0
+) -> Iterator[subprocess.Popen[bytes]]:
+    """
+    Run such a gate on a hasty bed; kill it at the end if it is still there.
+
+    ``turn`` says in a transaction of which of its two producers it dies, or in the second one.
+    """
     values = bed.settings.model_dump(mode="json", exclude_defaults=True)
     values |= {"instance_id": instance_id, "http_port": 0}
     config = bed.folder / f"{instance_id}.json"
     config.write_text(json.dumps(values))
     with (bed.folder / f"{instance_id}.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.short_lived_gate", str(config), where], stderr=log
+            [sys.executable, "-m", "tests.crash.short_lived_gate", str(config), where, str(turn)],
+            stderr=log,
         )
     try:
         yield process
@@ -91,7 +98,7 @@ def main() -> None:
         case "taking over":
             Assignment._on_assign = lambda *_: die()  # type: ignore[method-assign]
         case _:
-            die_at(where, config.with_suffix(".armed"))
+            die_at(where, config.with_suffix(".armed"), int(sys.argv[3]))
     telemetry = Telemetry()
     with assembled(settings, telemetry, Health(telemetry)) as gate:
         signal.signal(signal.SIGTERM, lambda *_: gate.stop())

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from streams.codec.codec import Codecs, open_codecs
@@ -113,7 +113,7 @@ class Bed:
             metadata = consumer.list_topics(topic, timeout=10).topics[topic]
             waiting = {}
             for number in metadata.partitions:
-                low, high = consumer.get_watermark_offsets(TopicPartition(topic, number), 10)
+                low, high = extent(consumer, TopicPartition(topic, number))
                 if high > low:
                     waiting[number] = high
             consumer.assign([TopicPartition(topic, number, 0) for number in waiting])
@@ -220,6 +220,19 @@ class RunningGate:
             return self.health.readyz().ready
 
         wait_for(ready, seconds, f"for the gate to be ready: {self.health.readyz()}")
+
+
+def extent(consumer: Consumer, at: TopicPartition, seconds: float = 30) -> tuple[int, int]:
+    """Return a partition's first offset and its next; a leader just elected is asked again."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            low, high = consumer.get_watermark_offsets(at, 10)
+            return low, high
+        except KafkaException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def by_partition(records: Iterable[Record]) -> Mapping[int, list[Record]]:

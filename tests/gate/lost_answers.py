@@ -1,19 +1,30 @@
-"""A wire between clients and a broker that loses the answers to one kind of request."""
+"""
+A wire between clients and a broker that loses some answers, or holds some requests back.
+
+The broker talks to itself through it as well, where it is what the broker advertises.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Self
+
+from streams.broker.cluster import EmbeddedKafka
+from streams.broker.ports import free_ports
 
 END_TXN = 26
 """Kafka's number of the request that commits or aborts a transaction."""
 
 INIT_PRODUCER_ID = 22
 """Kafka's number of the request by which a transactional producer begins."""
+
+WRITE_TXN_MARKERS = 27
+"""Kafka's number of the request by which a coordinator makes a decided transaction visible."""
 
 
 class LossyWire:
@@ -22,21 +33,44 @@ class LossyWire:
 
     After :meth:`lose_commit_answers` every request still arrives, but a connection that carries an
     EndTxn is deaf from then on: its client hears nothing more. The next InitProducerId ends that.
+
+    Between :meth:`hold_markers` and :meth:`lose_markers` no WriteTxnMarkers arrives: what is
+    committed meanwhile is certain, and not to be seen.
     """
 
     def __init__(self, port: int, upstream: int) -> None:
         self._upstream = upstream
-        self._losing = False
+        self._losing: bytes | None = None
         self.lost = 0
         """How many EndTxn requests went through whose answer did not come back."""
+        self._free = threading.Event()
+        self._free.set()
+        self.held = 0
+        """How many WriteTxnMarkers requests were held back."""
         self._listener = socket.create_server(("127.0.0.1", port))
         self._sockets: list[socket.socket] = [self._listener]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
 
-    def lose_commit_answers(self) -> None:
-        """Lose the answer to the next EndTxn, and to each that follows on a new connection."""
-        self._losing = True
+    def lose_commit_answers(self, of: str = "") -> None:
+        """
+        Lose the answer to the next EndTxn, and to each that follows on a new connection.
+
+        Only to those of a ``transactional.id`` that contains ``of``.
+        """
+        self._losing = of.encode()
+
+    def hold_markers(self) -> None:
+        """From now on let no WriteTxnMarkers through."""
+        self._free.clear()
+
+    def lose_markers(self) -> None:
+        """
+        Hang up on what was held, and let the next ones through.
+
+        The coordinator then sends again what was lost, together with all that is due by then.
+        """
+        self._free.set()
 
     def __enter__(self) -> Self:
         return self
@@ -47,6 +81,7 @@ class LossyWire:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._free.set()
         for each in self._sockets:
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -84,8 +119,12 @@ class LossyWire:
                 request = stream.read(struct.unpack(">i", head)[0])
                 number = struct.unpack_from(">h", request)[0]
                 if number == INIT_PRODUCER_ID:
-                    self._losing = False
-                elif number == END_TXN and self._losing:
+                    self._losing = None
+                elif number == WRITE_TXN_MARKERS and not self._free.is_set():
+                    self.held += 1
+                    self._free.wait()
+                    break
+                elif number == END_TXN and self._losing is not None and self._losing in request:
                     self.lost += 1
                     deaf.set()  # before the broker can answer
                 broker.sendall(head + request)
@@ -97,6 +136,18 @@ class LossyWire:
                 if not deaf.is_set():
                     client.sendall(piece)
         _hang_up(client)
+
+
+@contextmanager
+def wired_kafka() -> Iterator[tuple[EmbeddedKafka, LossyWire]]:
+    """A broker that clients, and itself, reach through a wire."""
+    wire_port, broker_port = free_ports(2)
+    kafka = EmbeddedKafka(
+        port=broker_port,
+        settings={"advertised.listeners": f"PLAINTEXT://127.0.0.1:{wire_port}"},
+    )
+    with LossyWire(wire_port, broker_port) as wire, kafka:
+        yield kafka, wire
 
 
 def _hang_up(other: socket.socket) -> None:

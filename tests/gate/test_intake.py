@@ -7,8 +7,9 @@ from confluent_kafka import KafkaError, Message
 from prometheus_client import CollectorRegistry
 
 from streams.errors import Fenced
-from streams.gate.intake import Intake
-from streams.gate.owned import Owned
+from streams.gate.intake import CHUNK, Intake
+from streams.gate.owned import Owned, Phase
+from streams.records.subject import Position
 from streams.telemetry.telemetry import Telemetry
 
 
@@ -20,6 +21,9 @@ class Assigned:
 
     def live(self) -> list[Owned]:
         return []
+
+    def owned(self, partition: int) -> Owned:
+        return Owned(partition, phase=Phase.LIVE, position=Position(partition=partition))
 
     def rewind(self, partitions: object) -> None:
         pass
@@ -62,3 +66,39 @@ def test_a_gate_that_is_fenced_in_the_same_moment_as_it_loses_its_partitions_end
     assert not fenced.error().fatal(), "confluent-kafka does not say so of a consumed error"
     with pytest.raises(Fenced, match="instance_id"):
         intake(fenced).take(0, 0)
+
+
+class Waiting:
+    """A consumer with so many requests waiting, and one more for whoever waits."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self._at = 0
+
+    def consume(self, most: int, timeout: float) -> list[Message]:
+        there = min(most, self._left)
+        self._left -= there
+        if there < most and self._at and timeout:
+            there += 1
+        first, self._at = self._at, self._at + there
+        return [Message("requests", 0, at, value=b"x") for at in range(first, self._at)]
+
+
+def taken_of(count: int) -> int:
+    took = Intake(
+        Waiting(count),  # type: ignore[arg-type]
+        Assigned(),  # type: ignore[arg-type]
+        Telemetry(CollectorRegistry()),
+        max_records=10_000,
+        max_bytes=1_000_000,
+        linger_seconds=0.01,
+    )
+    return took.take(0, 1).count
+
+
+def test_a_few_requests_wait_for_no_more() -> None:
+    assert taken_of(CHUNK // 2) == CHUNK // 2
+
+
+def test_a_batch_that_meets_a_backlog_waits_for_more() -> None:
+    assert taken_of(CHUNK + 1) > CHUNK + 1

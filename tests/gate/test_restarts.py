@@ -8,15 +8,24 @@ same state and decides nothing twice. With another subject-id key it must not be
 from __future__ import annotations
 
 import shutil
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
+from confluent_kafka.admin import OffsetSpec
 
 from streams.broker.cluster import EmbeddedKafka
-from streams.errors import SecretsError
+from streams.errors import Aborted, SecretsError
 from streams.gate import assembly
+from streams.kafka.clients import producer_config
 from streams.records.events import ConsentEvidence, ConsentKind
 from streams.records.subject import SubjectState
 from streams.sealing.secrets_folder import init_secrets
@@ -24,7 +33,7 @@ from streams.state.restore import COPY_USABLE_MS
 from streams.state.store import PartitionWrite, Store, boot_id
 from streams.telemetry.labels import RestoreKind
 from streams.telemetry.metrics import RESTORES
-from streams.testing.records import a_consent_event, a_number
+from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.short_lived_gate import hasty
 from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
 from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
@@ -82,6 +91,86 @@ def test_a_gate_whose_group_offsets_have_expired_goes_on_from_its_position(bed: 
         bed.decided(len(asked))
         check_state(bed, running)
     check_outcomes(bed, asked)
+
+
+# ----------------------------------------------------------------- requests that end in a marker
+
+
+def ask_in_transactions(bed: Bed, people: list[str], *, commit: bool) -> None:
+    """Write a request for each of these people, in one transaction."""
+    producer = Producer(producer_config(bed.settings, f"{bed.settings.group_id}-shop"))
+    producer.init_transactions(10)
+    producer.begin_transaction()
+    for number in people:
+        request = an_sms_requested(request_id=number, recipient=number, valid_until=None)
+        value = bed.codecs.requests.encode(request)
+        producer.produce(bed.topics.requests, value, number.encode(), bed.partition(number))
+    if commit:
+        producer.commit_transaction(10)
+    else:
+        assert producer.flush(10) == 0
+        producer.abort_transaction(10)
+
+
+def ends(bed: Bed) -> dict[TopicPartition, int]:
+    asked = {TopicPartition(bed.topics.requests, n): OffsetSpec.latest() for n in (0, 1)}
+    return {tp: int(answer.result().offset) for tp, answer in bed.admin.list_offsets(asked).items()}
+
+
+@pytest.mark.parametrize("last", ["committed", "aborted"])
+def test_requests_that_end_in_a_marker_are_not_taken_for_lost_when_it_is_deleted(
+    bed: Bed, last: str
+) -> None:
+    """Behind a transaction's last record lies its marker, which no consumer is given."""
+    people = [a_number(index) for index in range(10)]
+    with bed.ready_gate() as running:
+        ask_in_transactions(bed, people, commit=True)
+        if last == "aborted":
+            ask_in_transactions(bed, people, commit=False)
+        bed.decided(len(people))
+        ended = ends(bed)
+        assignment = running.gate._assignment
+        wait_for(
+            lambda: (
+                {o.partition: o.next_request for o in assignment.all()}
+                == {tp.partition: end for tp, end in ended.items()}
+            ),
+            what="for the positions to pass the markers",
+        )
+    gone = [TopicPartition(tp.topic, tp.partition, end) for tp, end in ended.items()]
+    for answer in bed.admin.delete_records(gone).values():
+        answer.result()
+    asked = [*people, "after"]
+    with bed.ready_gate():
+        bed.request(an_sms_requested(request_id="after", recipient=people[0], valid_until=None))
+        bed.flush()
+        bed.decided(len(asked))
+    check_outcomes(bed, asked)
+
+
+def test_requests_that_go_back_are_not_passed_over_with_the_marker_behind_them(bed: Bed) -> None:
+    """Their end is told while they are about to be committed, and then they are not."""
+    people = [a_number(index) for index in range(20) if bed.partition(a_number(index)) == 0]
+    with bed.ready_gate(batch_max_records=2) as running:
+        owned = running.gate._assignment.owned(0)
+        assert owned is not None
+        transactor = running.gate._transactor
+        run, failed = transactor.run, threading.Event()
+
+        def failing(outputs: Any, *rest: Any, **options: Any) -> None:
+            outputs = list(outputs)
+            if not failed.is_set() and any(o.topic == bed.topics.decisions for o in outputs):
+                while not owned.end:
+                    running.gate._intake.take(0.1, 0)
+                failed.set()
+                raise Aborted("in a test")
+            run(outputs, *rest, **options)
+
+        transactor.run = failing  # type: ignore[method-assign]
+        ask_in_transactions(bed, people, commit=True)
+        bed.decided(len(people))
+        assert failed.is_set()
+    check_outcomes(bed, people)
 
 
 # ------------------------------------------------------------------------------ the subject-id key

@@ -103,7 +103,7 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
         previous=previous,
     )
     spliced = decision_body(
-        "d",
+        b"d",
         request.request_id,
         A_SUBJECT_ID,
         content,
@@ -133,7 +133,7 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
         quarantined_at=NOON,
     )
     spliced_hold = hold_body(
-        "h", "d", request.request_id, A_SUBJECT_ID, content, pieces, sealed, "k", stamped
+        b"h", b"d", request.request_id, A_SUBJECT_ID, content, pieces, sealed, "k", stamped
     )
     assert spliced_hold == CODECS.quarantined.encode_body(held)
 

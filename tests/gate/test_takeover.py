@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.errors import Fenced
@@ -29,7 +29,13 @@ from tests.crash.short_lived_gate import (
     killed,
     short_lived_gate,
 )
-from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
+from tests.crash.test_kill import (
+    check_outcomes,
+    folded_from_scratch,
+    play,
+    stored,
+    until_killed,
+)
 from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
 from tests.gate.command import gate_command
 
@@ -53,20 +59,20 @@ def commits(running: RunningGate) -> float:
     return running.telemetry.values(TRANSACTIONS)[TransactionResult.COMMITTED.value,]
 
 
-def offsets_are_stable(bed: Bed) -> bool:
-    """Whether no open transaction carries offsets of this group."""
+def unstable(bed: Bed) -> set[int]:
+    """The partitions whose committed offset an open transaction may still move."""
     group = bed.settings.group_id
     asked = [TopicPartition(bed.topics.requests, n) for n in range(bed.settings.partitions)]
     answer = bed.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], require_stable=True, request_timeout=1
+        [ConsumerGroupTopicPartitions(group, asked)], require_stable=True, request_timeout=10
     )[group]
-    try:
-        return all(tp.error is None for tp in answer.result().topic_partitions)
-    except KafkaException:
-        return False
+    found = {tp.partition: tp.error for tp in answer.result().topic_partitions}
+    assert all(error is None or "UNSTABLE" in error.name() for error in found.values()), found
+    return {partition for partition, error in found.items() if error is not None}
 
 
-def test_a_successor_waits_for_the_end_of_the_dead_gates_transaction(bed: Bed) -> None:
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_successor_waits_for_the_end_of_the_dead_gates_transaction(bed: Bed, turn: int) -> None:
     """It has the partitions long before; what it then goes on with is the restored state."""
     withdrawn, consenting = a_number(1), a_number(2)
     asked = ["before"]
@@ -78,22 +84,31 @@ def test_a_successor_waits_for_the_end_of_the_dead_gates_transaction(bed: Bed) -
     bed.consent(a_withdrawal(event_id="w", subject=withdrawn, occurred_at=now_ms()))
     bed.request(an_sms_requested(request_id="before", recipient=withdrawn, valid_until=None))
     bed.flush()
-    with short_lived_gate(bed, "gate-1", AFTER_OFFSETS) as dying:
+    with short_lived_gate(bed, "gate-1", AFTER_OFFSETS, turn) as dying:
         bed.decided(1)
         arm(bed, "gate-1")
-        play(bed, 1, asked)
-        assert killed(dying)
+        until_killed(bed, dying, asked)
         with bed.gate("gate-2") as successor:
+            transactor, go = successor.gate._transactor, threading.Event()
+            run = transactor.run
+
+            def held(*batch: Any, **options: Any) -> None:
+                go.wait()  # until then no offset is unstable by the successor's own doing
+                run(*batch, **options)
+
+            transactor.run = held  # type: ignore[method-assign]
             assignment = successor.gate._assignment
             wait_for(lambda: len(assignment.all()) == 2, what="for the partitions")
             waited = 0
             while True:
-                phases = {owned.phase for owned in assignment.all()}
-                if offsets_are_stable(bed):
+                going_on = {o.partition for o in assignment.all() if o.phase is not Phase.RESTORING}
+                waiting = unstable(bed)
+                if not waiting:
                     break
                 waited += 1
-                assert phases == {Phase.RESTORING}, "the dead gate's transaction is still open"
+                assert not waiting & going_on, "the dead gate's transaction is still open"
             assert waited
+            go.set()
             for number in (withdrawn, consenting):
                 asked.append(number)
                 bed.request(an_sms_requested(request_id=number, recipient=number, valid_until=None))
@@ -157,23 +172,30 @@ def test_of_two_gates_with_one_name_the_first_ends_and_says_so(bed: Bed) -> None
     check_outcomes(bed, asked)
 
 
-def test_a_fenced_zombie_commits_nothing(bed: Bed) -> None:
+@pytest.mark.parametrize("turn", [0, 1])
+def test_a_fenced_zombie_commits_nothing(bed: Bed, turn: int) -> None:
     """Its name goes to another gate while it is about to commit a batch that it has decided."""
     asked: list[str] = []
     about_to, go = threading.Event(), threading.Event()
     with pytest.raises(Fenced), bed.ready_gate("gate-1") as zombie:
         play(bed, 0, asked)
         bed.decided(len(asked))
-        run = zombie.gate._transactor.run
+        transactor = zombie.gate._transactor
+        run = transactor.run
 
         def held(*batch: Any, **options: Any) -> None:
-            about_to.set()
-            go.wait()
+            if transactor._turn == turn:
+                about_to.set()
+                go.wait()
             run(*batch, **options)
 
-        zombie.gate._transactor.run = held  # type: ignore[method-assign]
-        play(bed, 1, asked)
-        assert about_to.wait(10)
+        transactor.run = held  # type: ignore[method-assign]
+        while not about_to.is_set():  # the other producer may take a whole round
+            play(bed, len(asked), asked)
+            wait_for(
+                lambda: about_to.is_set() or len(bed.decisions()) == len(asked),
+                what="for a batch to be held",
+            )
         committed = commits(zombie)
         with bed.ready_gate("gate-1", state_dir=bed.folder / "elsewhere") as successor:
             bed.decided(len(asked))
