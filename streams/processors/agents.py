@@ -1,0 +1,12 @@
+"""
+The agents that the worker runs: one line each, and nothing else here.
+
+Each entry makes one agent from :class:`~streams.processors.agent.Tools`; see
+:mod:`~streams.processors.runtime` for how to write one.
+"""
+
+from __future__ import annotations
+
+from streams.processors.agent import MakeAgent
+
+AGENTS: tuple[MakeAgent, ...] = ()
