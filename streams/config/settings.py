@@ -359,6 +359,12 @@ class Settings(BaseModel):
         "written to; in the environment with commas between. An upload that disclosed none of them "
         "counts as undisclosed. A purpose too many lets pass as said what was not said.",
     )
+    start_purposes: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
+        ("marketing",),
+        title="a list of texts",
+        description="The purposes that a reply of START consents to; in the environment with "
+        "commas between. A purpose too many is a consent that nobody gave.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO,
         title="one of debug, info, warning, error",

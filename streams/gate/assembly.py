@@ -145,23 +145,26 @@ def assembled(
             },
         )
         stack.callback(consumer.close)
+        restoring = Restoring(
+            admin=admin,
+            consumer=consumer,
+            barrier=barrier,
+            topics=topics,
+            group_id=settings.group_id,
+            key_check=keyring.subject_ids.check_value,
+            store=store,
+            positions=codecs.positions,
+            reader=restores,
+            telemetry=telemetry,
+            timeout_seconds=ADMIN_TIMEOUT_SECONDS,
+        )
+        stack.callback(restoring.close)
         assignment = Assignment(
             consumer=consumer,
             admin=admin,
             barrier=barrier,
             topics=topics,
-            restoring=Restoring(
-                admin=admin,
-                barrier=barrier,
-                topics=topics,
-                group_id=settings.group_id,
-                key_check=keyring.subject_ids.check_value,
-                store=store,
-                positions=codecs.positions,
-                reader=restores,
-                telemetry=telemetry,
-                timeout_seconds=ADMIN_TIMEOUT_SECONDS,
-            ),
+            restoring=restoring,
             subjects=subjects,
             data_keys=data_keys,
             state=reader,

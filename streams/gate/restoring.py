@@ -9,16 +9,11 @@ offsets first, then the extents of the topics, then the changelog up to them. Dr
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import RecordCodec
@@ -36,6 +31,10 @@ from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES, SMS_REQUESTED
 RETRY_SECONDS: Final = 0.3
 """Pause before a question that got no answer is asked again."""
 
+COMMITTED_SECONDS: Final = 1.0
+"""How long one answer about committed offsets is waited for, in a thread of its own. Within it
+librdkafka asks again by itself while they are not stable, or the coordinator is elsewhere."""
+
 
 @dataclass(slots=True)
 class _Coming:
@@ -43,7 +42,7 @@ class _Coming:
 
     began: float = field(default_factory=time.monotonic)
     not_before: float = 0.0
-    committed: Future[Any] | None = None
+    committed: Future[list[TopicPartition]] | None = None
     committed_offset: int = -1
     low: dict[At, Future[Any]] = field(default_factory=dict)
     high: dict[At, Future[Any]] = field(default_factory=dict)
@@ -61,6 +60,7 @@ class Restoring:
         self,
         *,
         admin: AdminClient,
+        consumer: Consumer,
         barrier: Barrier,
         topics: GateTopics,
         group_id: str,
@@ -72,6 +72,8 @@ class Restoring:
         timeout_seconds: float,
     ) -> None:
         self._admin = admin
+        self._consumer = consumer
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="committed-offsets")
         self._barrier = barrier
         self._topics = topics
         self._group_id = group_id
@@ -82,6 +84,10 @@ class Restoring:
         self._telemetry = telemetry
         self._timeout = timeout_seconds
         self._coming: dict[int, _Coming] = {}
+
+    def close(self) -> None:
+        """Ask for no more offsets; waits for the answer that is under way."""
+        self._asking.shutdown(cancel_futures=True)
 
     def begin(self, partition: int) -> None:
         """Start on a partition, from nothing."""
@@ -139,7 +145,7 @@ class Restoring:
         if not coming.committed.done():
             return False
         if not coming.low:
-            offset = _committed_offset(coming.committed, partition)
+            offset = _committed_offset(coming.committed)
             if offset is None:
                 coming.committed = None
                 coming.not_before = time.monotonic() + RETRY_SECONDS
@@ -160,15 +166,16 @@ class Restoring:
         self._start(partition, coming, known_low, known_high)
         return True
 
-    def _ask_committed(self, partition: int) -> Future[Any]:
-        asked = ConsumerGroupTopicPartitions(
-            self._group_id, [TopicPartition(self._topics.requests, partition)]
-        )
-        answers = self._admin.list_consumer_group_offsets(
-            [asked], require_stable=True, request_timeout=self._timeout
-        )
-        answer: Future[Any] = answers[self._group_id]
-        return answer
+    def _ask_committed(self, partition: int) -> Future[list[TopicPartition]]:
+        """
+        Ask for the group's offset, once no open transaction can change it any more.
+
+        Never with the admin client: librdkafka 2.16 ends the process (SIGSEGV) where a broker
+        answers that it does not coordinate the group, as it may in a failover (its issue 5040).
+        The consumer asks for stable offsets because it reads committed. It blocks: in a thread.
+        """
+        asked = [TopicPartition(self._topics.requests, partition)]
+        return self._asking.submit(self._consumer.committed, asked, COMMITTED_SECONDS)
 
     def _ask_extents(self, partition: int, coming: _Coming) -> None:
         topics = self._topics
@@ -298,15 +305,10 @@ def _rebuild(partition: int) -> str:
     )
 
 
-def _committed_offset(answer: Future[Any], partition: int) -> int | None:
+def _committed_offset(answer: Future[list[TopicPartition]]) -> int | None:
     """Return the group's offset, -1 where it has none, None where it is not stable or unknown."""
     try:
-        result = answer.result()
-    except (KafkaException, ValueError):
+        (committed,) = answer.result()
+    except KafkaException:
         return None
-    for tp in result.topic_partitions:
-        if tp.partition == partition:
-            if tp.error is not None:
-                return None
-            return max(int(tp.offset), -1)
-    return -1
+    return None if committed.error is not None else max(int(committed.offset), -1)

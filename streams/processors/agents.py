@@ -8,5 +8,7 @@ Each entry makes one agent from :class:`~streams.processors.agent.Tools`; see
 from __future__ import annotations
 
 from streams.processors.agent import MakeAgent
+from streams.processors.replies import replies
+from streams.processors.uploads import uploads
 
-AGENTS: tuple[MakeAgent, ...] = ()
+AGENTS: tuple[MakeAgent, ...] = (uploads, replies)

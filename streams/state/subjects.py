@@ -19,7 +19,7 @@ from streams.state.store import PartitionWrite, Reached, Store
 
 MOST_CACHED = 200_000
 """Decoded states kept, over all partitions. One takes about a kilobyte; a miss costs a read and a
-decode of some ten microseconds."""
+decode of some five microseconds."""
 
 
 @dataclass(slots=True)

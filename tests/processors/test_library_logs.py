@@ -28,10 +28,7 @@ def test_a_line_is_told_without_what_was_put_into_it(
     name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     logging.getLogger(name).warning("DROPPED %r", b"+12025550123: secret")
-    try:
-        raise ValueError("the secret body")
-    except ValueError as error:
-        logging.getLogger(name).error("raised: %r", error)
+    logging.getLogger(name).error("raised: %r", ValueError("the secret body"))
 
     found = told(caplog)
     assert len(found) == 2
@@ -65,6 +62,4 @@ def test_asyncio_s_own_text_is_never_told(caplog: pytest.LogCaptureFixture) -> N
 
 def test_nothing_goes_past_it() -> None:
     for name in ("faust", "mode", "aiokafka", "asyncio", "streams.processors.transport"):
-        logger = logging.getLogger(name)
-        assert not logger.propagate
-        assert len(logger.handlers) == 1
+        assert not logging.getLogger(name).propagate

@@ -1,0 +1,108 @@
+"""Address books through a worker, on the real broker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from streams.processors.uploads import FORGET_SECONDS, uploads
+from streams.records.contacts import ContactsUploaded, UploadedContact, UploadWithdrawn
+from streams.records.events import ContactEntry, ContactKind
+from streams.telemetry import metrics
+from streams.telemetry.labels import EventOutcome
+from streams.testing.records import a_number, an_upload, an_upload_withdrawn
+from streams.topology import CONTACTS_ENTRIES, CONTACTS_UPLOADED
+from tests.gate.bed import Bed
+from tests.processors.bed import working
+
+pytestmark = pytest.mark.kafka
+
+assert FORGET_SECONDS > 0
+
+
+def say(bed: Bed, record: ContactsUploaded | UploadWithdrawn, key: str | None = None) -> None:
+    """Write one record of ``contacts.uploaded`` to where its uploader's number belongs."""
+    codec = (
+        bed.codecs.uploads
+        if isinstance(record, ContactsUploaded)
+        else bed.codecs.upload_withdrawals
+    )
+    place = bed.partition(record.uploader)
+    topic = bed.settings.names.of(CONTACTS_UPLOADED)
+    bed.write(topic, (key or record.uploader).encode(), codec.encode(record), place)  # type: ignore[arg-type]
+    bed.flush()
+
+
+def entries(bed: Bed) -> list[ContactEntry]:
+    read = bed.read(bed.settings.names.of(CONTACTS_ENTRIES))
+    found = [bed.codecs.contact_entries.decode(record.value()) for record in read]
+    for record, entry in zip(read, found, strict=True):
+        assert record.partition() == entry.partition
+        assert record.key() == entry.subject_id
+    return found
+
+
+def book(numbers: Sequence[str]) -> tuple[UploadedContact, ...]:
+    return tuple(UploadedContact(number, "a name") for number in numbers)
+
+
+def test_an_upload_becomes_entries_and_is_taken_back(bed: Bed) -> None:
+    upload = an_upload(contacts=book([a_number(n) for n in (23, 24, 23)]))
+    with working(bed, uploads) as worker:
+        say(bed, upload)
+        worker.until(lambda: worker.handled("uploads") == 1)
+        added = entries(bed)
+        say(bed, upload)  # the app sends it again
+        say(bed, an_upload_withdrawn(upload_id="another"))
+        worker.until(lambda: worker.handled("uploads") == 3)
+    again = entries(bed)
+    assert [entry.kind for entry in added] == [ContactKind.ADDED] * 2
+    assert {entry.entry_id for entry in again} == {entry.entry_id for entry in added}
+    # Another worker, which has only what the first one kept, takes it back.
+    with working(bed, uploads) as worker:
+        say(bed, an_upload_withdrawn(upload_id=upload.upload_id))
+        worker.until(lambda: worker.handled("uploads") == 1)
+    back = [entry for entry in entries(bed) if entry.kind is ContactKind.WITHDRAWN]
+    assert {(e.subject_id, e.partition, e.position) for e in back} == {
+        (e.subject_id, e.partition, e.position) for e in added
+    }
+
+
+def test_a_withdrawal_by_somebody_else_takes_nothing_back(bed: Bed) -> None:
+    upload = an_upload(contacts=book([a_number(23)]))
+    with working(bed, uploads) as worker:
+        say(bed, upload)
+        say(bed, an_upload_withdrawn(upload_id=upload.upload_id, uploader=a_number(2)))
+        worker.until(lambda: worker.handled("uploads") == 2)
+    assert [entry.kind for entry in entries(bed)] == [ContactKind.ADDED]
+
+
+def test_a_large_upload_and_small_ones(bed: Bed) -> None:
+    many = [f"+1{area}555{n:04d}" for area in (212, 213, 214) for n in range(10_000)]
+    # Another partition's small upload does not wait for the large one's end.
+    with working(bed, uploads) as worker:
+        say(bed, an_upload(upload_id="large", contacts=book(many)))
+        say(bed, an_upload(upload_id="small", uploader=a_number(2), contacts=book(many[:3])))
+        worker.until(lambda: worker.handled("uploads") == 2, 60)
+        found = entries(bed)
+        say(bed, an_upload_withdrawn(upload_id="large"))
+        worker.until(lambda: worker.handled("uploads") == 3, 60)
+    assert sum(entry.upload_id == "large" for entry in found) == len(many)
+    assert sum(entry.upload_id == "small" for entry in found) == 3
+    back = [entry for entry in entries(bed) if entry.kind is ContactKind.WITHDRAWN]
+    assert len({entry.subject_id for entry in back}) == len(many)
+
+
+def test_what_cannot_be_judged_is_dead_lettered_and_nothing_stops(bed: Bed) -> None:
+    with working(bed, uploads) as worker:
+        topic = bed.settings.names.of(CONTACTS_UPLOADED)
+        bed.write(topic, a_number(1).encode(), b"garbage", bed.partition(a_number(1)))
+        say(bed, an_upload(uploader="12"))
+        say(bed, an_upload(), key=a_number(3))
+        say(bed, an_upload(upload_id="x" * 300))
+        say(bed, an_upload(contacts=book([a_number(30), "9" * 10_000, "\x00"])))
+        worker.until(lambda: worker.handled("uploads") == 1)
+        worker.until(lambda: worker.handled("uploads", EventOutcome.DEAD_LETTERED) == 4)
+        assert worker.telemetry.values(metrics.DEAD_LETTERS)
+    assert len(entries(bed)) == 1
