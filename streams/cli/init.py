@@ -118,7 +118,11 @@ def configuration_text(set_values: dict[str, Any]) -> str:
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
         value = set_values.get(name, default)
-        line = yaml.safe_dump({name: _plain(value)}, width=1000, allow_unicode=True).strip()
+        # A list stands in one line, so that one # comments it out.
+        flow = None if isinstance(value, tuple) else False
+        line = yaml.safe_dump(
+            {name: _plain(value)}, width=1000, allow_unicode=True, default_flow_style=flow
+        ).strip()
         comment = textwrap.fill(
             field.description or "",
             _COMMENT_WIDTH,
