@@ -37,7 +37,8 @@ from tests.crash.test_kill import check_outcomes, folded_from_scratch, stored
 from tests.deploy.programs import not_tested
 from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
 
-pytestmark = pytest.mark.kafka
+# Three brokers on two cores: once in a while the set-up alone takes minutes.
+pytestmark = [pytest.mark.kafka, pytest.mark.soak]
 
 PEOPLE = [a_number(index) for index in range(40)]
 WITHDRAWN = PEOPLE[::2]
@@ -281,7 +282,6 @@ def test_requests_wait_for_a_state_partition_that_no_broker_answers_for(
     assert play.texted == set()
 
 
-@pytest.mark.soak  # on a busy machine the mutated gate may be restoring when it should go wrong
 def test_the_same_play_fails_where_silence_is_taken_for_an_answer(
     kafka3: EmbeddedKafka, tmp_path: Path
 ) -> None:
