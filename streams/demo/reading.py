@@ -17,8 +17,8 @@ from streams.codec.codec import Codecs
 from streams.config import Settings
 from streams.demo.outcomes import Place, header, place_of_dead_letter
 from streams.errors import Undecodable
-from streams.gate.dead_letters import CAUSE_HEADER
 from streams.gate.deciding import OUR_HEADERS
+from streams.kafka.dead_letter_headers import CAUSE_HEADER
 from streams.records.decisions import QuarantinedSms, SmsDecision
 from streams.records.record import Record
 from streams.records.requests import SmsRequested

@@ -9,7 +9,6 @@ bytes not at all). So everything is bounded here before compression, below what 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 from streams.errors import TooLarge
@@ -33,14 +32,6 @@ HEADERS_MAX_BYTES: Final = _ROOM
 
 DEAD_LETTER_MAX_BYTES: Final = OUTPUT_MAX_BYTES - _ROOM
 RESENT_MAX_BYTES: Final = INPUT_MAX_BYTES - _ROOM
-
-Headers = Iterable[tuple[str, str | bytes | None]]
-
-
-def size_of(key: bytes | None, value: bytes | None, headers: Headers = ()) -> int:
-    """Return how many bytes a record has before compression, framing left out."""
-    named = sum(len(name) + len(said or b"") for name, said in headers)
-    return len(key or b"") + len(value or b"") + named
 
 
 def refuse_long(*texts: str | None) -> None:

@@ -1,9 +1,7 @@
 """
 Dead letters: records that nobody can judge, with their bytes untouched.
 
-The headers are Kafka Connect's (``org.apache.kafka.connect.runtime.errors
-.DeadLetterQueueReporter``), so that the tools that people have read them. They name the record and
-the class of the error, never its content.
+What they say of themselves is in :mod:`streams.kafka.dead_letter_headers`.
 
 What is too large to be written untouched (2 MiB) is left where it stands: its dead letter has no
 key, no value and no own headers, and says so (``consent-gate-left-out``: how many bytes).
@@ -15,13 +13,11 @@ from operator import methodcaller
 from typing import cast
 
 from streams.errors import DeadLetter
-from streams.gate.bounds import DEAD_LETTER_MAX_BYTES, size_of
+from streams.gate.bounds import DEAD_LETTER_MAX_BYTES
 from streams.gate.transaction import Headers, Output
+from streams.kafka.dead_letter_headers import LEFT_OUT_HEADER, headers_about
+from streams.kafka.record_size import size_of
 from streams.state.log_reader import Fetched
-
-_PREFIX = "__connect.errors."
-CAUSE_HEADER = "consent-gate-cause"
-LEFT_OUT_HEADER = "consent-gate-left-out"
 
 _headers_checked = methodcaller("headers")
 """Not ``message.headers()``: once that line is hot CPython (3.11) calls the C function without
@@ -53,18 +49,15 @@ def dead_letter(
     It goes to the partition of the same number. ``stage`` says what was being done with it.
     """
     partition = message.partition() or 0
-    about: list[tuple[str, str | bytes | None]] = [
-        (_PREFIX + "topic", message.topic()),
-        (_PREFIX + "partition", str(partition)),
-        (_PREFIX + "offset", str(message.offset())),
-        (_PREFIX + "connector.name", group_id),
-        (_PREFIX + "task.id", str(partition)),
-        (_PREFIX + "stage", stage),
-        (_PREFIX + "class.name", "streams.gate"),
-        (_PREFIX + "exception.class.name", type(error).__name__),
-        (_PREFIX + "exception.message", str(error)),
-        (CAUSE_HEADER, error.cause),
-    ]
+    about = headers_about(
+        error,
+        topic=message.topic(),
+        partition=partition,
+        offset=message.offset(),
+        group_id=group_id,
+        stage=stage,
+        engine="streams.gate",
+    )
     key, value, own = message.key(), message.value(), headers_of(message)
     size = size_of(key, value, own)
     if size > DEAD_LETTER_MAX_BYTES:

@@ -20,7 +20,6 @@ from streams.gate.bounds import (
     IDENTIFIERS_MAX_CHARACTERS,
     REQUEST_MAX_BYTES,
     refuse_long,
-    size_of,
 )
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.splicing import (
@@ -35,6 +34,7 @@ from streams.gate.topics import GateTopics
 from streams.gate.transaction import Headers, Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
+from streams.kafka.record_size import size_of
 from streams.policy.facts import (
     Campaigns,
     Content,

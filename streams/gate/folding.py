@@ -31,13 +31,13 @@ from streams.gate.bounds import (
     IDENTIFIERS_MAX_CHARACTERS,
     RESENT_MAX_BYTES,
     refuse_long,
-    size_of,
 )
 from streams.gate.dead_letters import dead_letter, headers_of
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
+from streams.kafka.record_size import size_of
 from streams.records.decisions import LedgerRecord, Refusal
 from streams.records.drafts import making, replacing
 from streams.records.e164 import is_e164

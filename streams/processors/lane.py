@@ -33,8 +33,9 @@ from streams.errors import (
     TooLarge,
     WorkerFailed,
 )
+from streams.kafka.record_size import size_of
 from streams.processors.agent import TRIES, Agent, Effects, Event, Output, Place, Timer
-from streams.processors.dead_letters import dead_letter, size_of
+from streams.processors.dead_letters import dead_letter
 from streams.processors.message import Message
 from streams.processors.outbox import Outbox, Written
 from streams.processors.state import AgentState
