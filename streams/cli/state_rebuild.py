@@ -101,7 +101,7 @@ def rebuild(
             if yes and not dry_run:
                 settle(admin, log, settings, number)
             with _watching() as watch:
-                reading = read_partition(log, admin, settings, codecs, keyring, number, watch)
+                reading = read_partition(log, settings, codecs, keyring, number, watch)
             reports.append(_report(reading))
             if not as_json:
                 typer.echo(_words(reading))

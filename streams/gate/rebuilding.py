@@ -22,8 +22,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from streams.audit.chain import body_hash, unsigned
 from streams.audit.topic_log import Extent, TopicLog
@@ -31,7 +30,7 @@ from streams.audit.verify import Chain, PartitionReport, verify_partition
 from streams.audit.verify_topics import Chained, Watch, codecs_of, links
 from streams.codec.codec import Codecs
 from streams.config import Settings
-from streams.errors import PartitionLost, SecretsError, Undecodable
+from streams.errors import KafkaUnavailable, PartitionLost, SecretsError, Undecodable
 from streams.gate.dead_letters import headers_of
 from streams.gate.folding import (
     FIRST_APPENDED_HEADER,
@@ -41,6 +40,7 @@ from streams.gate.folding import (
     resent_digest,
     signed_of,
 )
+from streams.kafka.clients import consumer_config, opened
 from streams.kafka.placement import partition_of
 from streams.records.decisions import LedgerRecord, LossRecord
 from streams.records.e164 import is_e164
@@ -60,6 +60,8 @@ from streams.topology import (
 
 WRITTEN: Final = (SUBJECTS_STATE, CONSENT_LEDGER, SMS_DECISIONS)
 """What a gate at work on the partition would write to: their ends tell whether one did."""
+
+ANSWER_SECONDS: Final = 30.0
 
 _READ: Final = (*WRITTEN, CONSENT_EVENTS, CONTACTS_ENTRIES, SMS_REQUESTED)
 
@@ -117,7 +119,6 @@ class _Old:
 
 def read_partition(
     log: TopicLog,
-    admin: AdminClient,
     settings: Settings,
     codecs: Codecs,
     keyring: KeyRing,
@@ -129,7 +130,8 @@ def read_partition(
 
     Blocks: some 10,000 ledger records a second. Takes some 2 KB of memory a subject. Raises
     :class:`PartitionLost` where topics were made anew, so that offsets mean something else by now,
-    :class:`SecretsError` with another installation's subject-id key.
+    :class:`SecretsError` with another installation's subject-id key, :class:`KafkaUnavailable`
+    where the group's coordinator does not answer.
     """
     extents = {topic: log.extent(topic, partition) for topic in _READ}
     old = _old(log, codecs, partition, extents[SUBJECTS_STATE], watch)
@@ -184,7 +186,7 @@ def read_partition(
     requests_to = max(
         before.request_offset,
         decided.next_request,
-        _committed(admin, settings, partition),
+        _committed(settings, partition),
     )
     if broken:
         folded_to = min(folded_to, extents[CONSENT_EVENTS].end)
@@ -438,15 +440,28 @@ def _last_decision(log: TopicLog, codecs: Codecs, partition: int, extent: Extent
     return _Decided(0, b"", 0)
 
 
-def _committed(admin: AdminClient, settings: Settings, partition: int) -> int:
-    """The group's offset of requests; 0 where it has none, or none any more."""
-    at = TopicPartition(settings.names.of(SMS_REQUESTED), partition)
-    asked = ConsumerGroupTopicPartitions(settings.group_id, [at])
+def _committed(settings: Settings, partition: int) -> int:
+    """
+    The group's offset of requests; 0 where it has none, or none any more.
+
+    Asked through a consumer, which joins nothing: see :meth:`Restoring._ask_committed`. No answer
+    is not "none": requests that were dead-lettered since would come again.
+    """
+    asked = [TopicPartition(settings.names.of(SMS_REQUESTED), partition)]
+    consumer = opened(Consumer, consumer_config(settings, settings.group_id))
     try:
-        result = admin.list_consumer_group_offsets([asked])[settings.group_id].result()
-    except KafkaException:
-        return 0
-    return max([0, *(int(tp.offset) for tp in result.topic_partitions if tp.error is None)])
+        (answer,) = consumer.committed(asked, ANSWER_SECONDS)
+    except KafkaException as error:
+        raise KafkaUnavailable(
+            f"The coordinator of the group does not say its offsets: {error.args[0].name()}."
+        ) from None
+    finally:
+        consumer.close()
+    if answer.error is not None:
+        raise KafkaUnavailable(
+            f"The coordinator of the group does not say its offsets: {answer.error.name()}."
+        )
+    return max(0, int(answer.offset))
 
 
 def _backwards(log: TopicLog, topic: Topic, partition: int, extent: Extent) -> Iterator[Message]:

@@ -486,7 +486,7 @@ def test_a_doubt_outlives_another_rebuild(bed: Bed) -> None:
 
     assert positions(bed)[int(partition)].doubt is not None
     with TopicLog(bed.settings) as log:
-        reading = read_partition(log, bed.admin, bed.settings, bed.codecs, bed.keyring, 0)
+        reading = read_partition(log, bed.settings, bed.codecs, bed.keyring, 0)
     assert len(reading.doubted) == 2
 
 
@@ -518,8 +518,7 @@ def test_a_gate_that_starts_in_the_middle_waits_for_the_end(bed: Bed) -> None:
         rewriting(bed.settings, bed.admin, log, bed.codecs, bed.keyring.signer) as writing,
     ):
         parts = [
-            read_partition(log, bed.admin, bed.settings, bed.codecs, bed.keyring, number)
-            for number in (0, 1)
+            read_partition(log, bed.settings, bed.codecs, bed.keyring, number) for number in (0, 1)
         ]
         writing.rebuild(parts[1], None)
         begun: list[RunningGate] = []
