@@ -30,7 +30,7 @@ help: ## Say what can be done here
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options are passed on with ARGS, as in: make demo ARGS=--stay'
 
-demo: $(STAMPS)/demo ## Play a day with the case in it on a real Kafka (first run fetches 120 MB)
+demo: $(STAMPS)/demo ## Play a day with the case in it on a real Kafka (first run fetches 130 MB)
 	$(BIN)/consent-gate demo $(ARGS)
 
 test: $(STAMPS)/test ## Run the tests, those on the real Kafka too
@@ -80,7 +80,7 @@ clean: ## Remove what was installed and built here; the jars cached for this use
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(STAMPS)/demo $(STAMPS)/test $(STAMPS)/check: $(STAMPS)/%: requirements/%.txt requirements/build.txt pyproject.toml | $(STAMPS)
-	@echo 'Installing what is new in requirements/$*.txt into $(VENV). On a first run that is about 80 MB.'
+	@echo 'Installing what is new in requirements/$*.txt into $(VENV). On a first run that is about 90 MB.'
 	$(BIN)/python -m pip install --require-hashes -r requirements/build.txt -r $<
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -74,13 +74,13 @@ def demo(
     """
     Play a day with the case in it, and check what came of it.
 
-    Starts a real Apache Kafka and a gate, writes consents, STOPs, an address-book upload and
-    requests of every kind, also such as nobody can read, and compares what went in with what came
-    out. Everybody in it is made up. Takes about half a minute, keeps nothing, and ends with 0 if
-    every guarantee held.
+    Starts a real Apache Kafka, a gate and a worker, writes consents, address-book uploads, replies
+    and requests of every kind, also such as nobody can read, and compares what went in with what
+    came out. Everybody in it is made up. Takes about half a minute, keeps nothing, and ends with 0
+    if every guarantee held.
 
-    With --bootstrap-servers it starts nothing and plays against the gates that run there. It leaves
-    its records behind; runs do not disturb each other.
+    With --bootstrap-servers it starts nothing and plays against the gates and workers that run
+    there. It leaves its records behind; runs do not disturb each other.
     """
     if stay and bootstrap_servers is not None:
         raise typer.BadParameter("--stay keeps what the demo started; here it would start nothing")
@@ -126,7 +126,7 @@ def _played(settings: Settings, requests: int, guide: _Guide, stage: Stage | Non
         performance = perform(
             settings, codecs, day, watch=watch, check=stage.check if stage else _nothing
         )
-    guide.tell("reading what the gate has written")
+    guide.tell("reading what gate and worker have written")
     written = read_written(settings, codecs, verifier, since, setting.now_ms)
     guide.tell("checking it")
     account = Account(performance.played, written)
@@ -175,8 +175,9 @@ def _stay(stage: Stage, report: Report, *, to_stderr: bool) -> None:
     kafka = stage.settings.bootstrap_servers
     console.print(
         f"Everything keeps running until Ctrl-C. To open:\n"
-        f"  {stage.url}/metrics   what the gate counts, for Prometheus\n"
-        f"  {stage.url}/readyz    whether it decides, and if not, why\n"
+        f"  {stage.gate_url}/metrics   what the gate counts, for Prometheus\n"
+        f"  {stage.gate_url}/readyz    whether it decides, and if not, why\n"
+        f"  {stage.worker_url}/metrics   the same of the worker\n"
         f"To try, in another terminal (Kafka is at {kafka}):\n"
         f"  export CONSENT_GATE_CONFIG={stage.config}\n"
         f"  consent-gate status\n"

@@ -76,10 +76,11 @@ class Act(Record):
 
     ``record`` is what ``value`` says, None where the bytes say nothing. ``partition`` None means
     where the key belongs. An act with ``after`` is not written before Kafka has acknowledged the
-    act that has this ``label``. ``expected`` is set for requests, and only for them.
+    act that has this ``label``, or the event that a worker makes of the act that ``causes`` it.
+    ``expected`` is set for requests, and only for them.
     """
 
-    SHOWN: ClassVar[tuple[str, ...]] = ("topic", "label", "after", "expected")
+    SHOWN: ClassVar[tuple[str, ...]] = ("topic", "label", "after", "causes", "expected")
 
     topic: Topic
     key: bytes | None
@@ -88,6 +89,7 @@ class Act(Record):
     partition: int | None = None
     label: str | None = None
     after: str | None = None
+    causes: str | None = None
     expected: Expected | None = None
 
 

@@ -14,15 +14,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from statistics import median
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from streams.contacts.numbers import as_e164
 from streams.demo.acts import Fate
 from streams.demo.outcomes import Place
 from streams.demo.player import Played
 from streams.demo.reading import Written
 from streams.policy.readings import ASKED_FOR
+from streams.records.contacts import ContactsUploaded
 from streams.records.decisions import Outcome, SmsDecision
-from streams.records.events import ConsentEvent, ConsentKind
+from streams.records.events import ConsentEvent, ConsentKind, Source
 from streams.records.requests import SmsRequested
 from streams.topology import SMS_REQUESTED
 
@@ -200,9 +202,38 @@ def withdrawals_honoured(account: Account) -> Invariant:
     )
 
 
+class AfterStops(NamedTuple):
+    """People who stopped, the messages sent to them afterwards, and how many of those passed."""
+
+    people: int
+    messages: int
+    passed: int
+
+
+def after_stops(account: Account) -> dict[str, AfterStops]:
+    """Count what was sent to those who stopped during the day, by how they did."""
+    stopped = {
+        each.act.label: each.act.record.source
+        for each in account.played
+        if each.act.label is not None and isinstance(each.act.record, ConsentEvent)
+    }
+    sent: dict[str, list[tuple[Place, Played]]] = defaultdict(list)
+    for place, each in account.requests.items():
+        if each.act.after is not None:
+            sent[_HOW[stopped[each.act.after]]].append((place, each))
+    return {
+        how: AfterStops(
+            people=len({each.act.key for _, each in some}),
+            messages=len(some),
+            passed=sum(place in account.passed_on for place, _ in some),
+        )
+        for how, some in sorted(sent.items())
+    }
+
+
 def held_and_dropped_unreadable(account: Account) -> Invariant:
     """
-    No text of a held or dropped message is readable in anything the gate has written.
+    No text of a held or dropped message is readable in anything that gate or worker has written.
 
     Dead letters are as they came, which :func:`bytes_untouched` sees to.
     """
@@ -234,6 +265,11 @@ def nobody_named(account: Account) -> Invariant:
     numbers |= {person.number for person in people if person.number is not None}
     numbers |= {request.initiator.user for request in requests if request.initiator.user}
     names = {person.name for person in people}
+    for sent in account.played:
+        if isinstance(sent.act.record, ContactsUploaded):
+            contacts = sent.act.record.contacts
+            numbers |= {number for each in contacts if (number := as_e164(each.number, "CN"))}
+            names |= {each.name for each in contacts if each.name}
     # A number without its plus is one too, and so is a surname without its first name.
     needles = {number.removeprefix("+")[:10].encode() for number in numbers}
     needles |= {word.encode() for name in names for word in name.split() if len(word) >= 4}
@@ -284,6 +320,11 @@ def place_of(decision: SmsDecision) -> Place:
 
 
 _R = TypeVar("_R")
+
+_HOW = {
+    Source.INBOUND_SMS: "replied STOP; a worker read the reply",
+    Source.SELF_SERVICE: "withdrew in the preference centre",
+}
 
 _WORDS = {
     Fate.ALLOWED: "allowed",

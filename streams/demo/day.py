@@ -13,7 +13,7 @@ from typing import ClassVar
 from streams.demo.acts import Act, Setting
 from streams.demo.eve import eve_of
 from streams.demo.people import People, people_of
-from streams.demo.programme import ORDINARY, SCENES, STOPS, Scene
+from streams.demo.programme import DECLINED, ORDINARY, REPLIED, SCENES, Scene
 from streams.demo.scenes import THE_CASE, Cast
 from streams.records.record import Record
 
@@ -51,15 +51,22 @@ def day_of(setting: Setting, requests: int, seed: int = 1) -> Day:
     if not FEWEST_REQUESTS <= requests <= MOST_REQUESTS:
         raise ValueError(f"a day has {FEWEST_REQUESTS} to {MOST_REQUESTS} requests")
     rng = Random(seed)  # noqa: S311 - a day that is the same each time, nothing secret
-    stops = sum(_times(scene, requests) for scene in STOPS)
-    people = people_of(setting.run, requests // _REQUESTS_A_PERSON, about_to_stop=stops)
+    replies = _times(REPLIED, requests)
+    people = people_of(
+        setting.run,
+        requests // _REQUESTS_A_PERSON,
+        about_to_decline=_times(DECLINED, requests),
+        about_to_reply=replies,
+    )
     cast = Cast(setting, people, rng)
     eve = eve_of(setting, people, rng)
     scenes = [scene for scene in SCENES for _ in range(_times(scene, requests))]
-    scenes += [ORDINARY] * (requests - 1 - len(scenes))
+    scenes += [ORDINARY] * (requests - 1 - replies - len(scenes))
     rng.shuffle(scenes)
-    half = requests // 2
-    steady = [act for scene in scenes[:half] for act in scene.write(cast)]
+    half = requests // 2 - replies
+    by_day = [*scenes[:half], *[REPLIED] * replies]
+    rng.shuffle(by_day)
+    steady = [act for scene in by_day for act in scene.write(cast)]
     steady[len(steady) // 2 : len(steady) // 2] = cast.the_case()
     rush = [act for scene in scenes[half:] for act in scene.write(cast)]
     return Day(people, tuple(eve), tuple(steady), tuple(rush), setting.named(THE_CASE))

@@ -7,13 +7,14 @@ nobody can read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import assert_never
 
 from streams.demo.acts import Act, Setting
 from streams.demo.people import People, Person, Standing
 from streams.kafka.placement import partition_of
+from streams.records.contacts import ContactsUploaded, UploadBasis, UploadedContact
 from streams.records.events import (
     Basis,
     Campaign,
@@ -21,8 +22,6 @@ from streams.records.events import (
     ConsentEvent,
     ConsentEvidence,
     ConsentKind,
-    ContactEntry,
-    ContactKind,
     NameConsent,
     Origin,
     Source,
@@ -30,8 +29,9 @@ from streams.records.events import (
 from streams.topology import (
     CAMPAIGNS,
     CONSENT_EVENTS,
-    CONTACTS_ENTRIES,
+    CONTACTS_UPLOADED,
     DAY_MS,
+    HOUR_MS,
     MINUTE_MS,
     NAMES_CONSENTS,
 )
@@ -40,7 +40,7 @@ AGO_MS = 30 * DAY_MS
 """When people agreed, long before the day."""
 
 PAUSED_CAMPAIGN = "clearance"
-ENTRIES_IN_AN_UPLOAD = 40
+CONTACTS_IN_AN_UPLOAD = 40
 
 
 def eve_of(setting: Setting, people: People, rng: Random) -> list[Act]:
@@ -78,7 +78,7 @@ def _said(setting: Setting, person: Person, rng: Random) -> Iterator[Act]:
     agreed = _agreed(setting, person)
     stopped = stop(setting, person, f"stop-{person.index}", None)
     match person.standing:
-        case Standing.CONSENTING | Standing.ABOUT_TO_STOP:
+        case Standing.CONSENTING | Standing.ABOUT_TO_DECLINE | Standing.ABOUT_TO_REPLY:
             yield agreed
         case Standing.RETURNED:
             yield agreed
@@ -97,7 +97,7 @@ def _said(setting: Setting, person: Person, rng: Random) -> Iterator[Act]:
             )
         case Standing.MEMBER | Standing.NAMEABLE:
             yield from _registered(setting, person)
-        case Standing.STRANGER | Standing.UPLOADED:
+        case Standing.STRANGER | Standing.UPLOADED | Standing.LISTED:
             return
         case Standing.STOPPED:
             yield agreed
@@ -222,30 +222,62 @@ def _act(setting: Setting, person: Person, event: ConsentEvent, after: str | Non
 
 
 def _uploads(setting: Setting, people: People) -> Iterator[Act]:
-    """Upload address books as the platform of the case made its users do."""
+    """
+    Upload address books: as the platform of the case made its users do, then as it may be done.
+    """
+    forced = UploadBasis(optional=False)
+    chosen = UploadBasis(True, ("find_friends", "contact_a_friend"), "2019-1")
+    yield from _uploaded(setting, people, "forced", people.of(Standing.UPLOADED), forced)
+    yield from _uploaded(setting, people, "chosen", people.of(Standing.LISTED), chosen)
+
+
+def _uploaded(
+    setting: Setting, people: People, name: str, listed: Sequence[Person], basis: UploadBasis
+) -> Iterator[Act]:
     members = people.of(Standing.MEMBER)
-    for place, person in enumerate(people.of(Standing.UPLOADED)):
-        upload, position = divmod(place, ENTRIES_IN_AN_UPLOAD)
-        uploader = members[upload % len(members)]
-        entry = ContactEntry(
-            entry_id=setting.named(f"upload-{upload}/{position}"),
-            kind=ContactKind.ADDED,
-            subject_id=setting.subject_ids.of(person.number),
-            partition=partition_of(person.key, setting.partitions),
-            uploader_id=setting.subject_ids.of(uploader.number),
-            upload_id=setting.named(f"upload-{upload}"),
-            position=position,
-            mandatory=True,
-            undisclosed=True,
-            uploaded_at=setting.now_ms - DAY_MS,
+    for number, start in enumerate(range(0, len(listed), CONTACTS_IN_AN_UPLOAD)):
+        uploader = members[number % len(members)]
+        some = listed[start : start + CONTACTS_IN_AN_UPLOAD]
+        contacts = [
+            UploadedContact(_WRITTEN[place % len(_WRITTEN)](each.number), each.name)
+            for place, each in enumerate(some)
+        ]
+        # As address books are: one twice, the own number, and one that is no number.
+        contacts += [
+            UploadedContact(some[0].number, f"{some[0].name} (home)"),
+            UploadedContact(uploader.number, uploader.name),
+            UploadedContact("see card", "Dentist"),
+        ]
+        upload = ContactsUploaded(
+            upload_id=setting.named(f"upload-{name}-{number}"),
+            uploader=uploader.number,
+            uploaded_at=setting.now_ms - HOUR_MS,
+            app_version="7.1",
+            basis=basis,
+            default_region="CN",
+            contacts=tuple(contacts),
         )
-        yield Act(
-            CONTACTS_ENTRIES,
-            entry.subject_id,
-            setting.codecs.contact_entries.encode(entry),
-            entry,
-            partition=entry.partition,
-        )
+        yield Act(CONTACTS_UPLOADED, uploader.key, setting.codecs.uploads.encode(upload), upload)
+
+
+def entries_of(act: Act) -> list[str]:
+    """Give the ids of the entries that a worker makes of an act: none but of an upload."""
+    upload = act.record
+    if not isinstance(upload, ContactsUploaded):
+        return []
+    distinct = len(upload.contacts) - _NO_ENTRY
+    return [f"{upload.upload_id}/{position}" for position in range(distinct)]
+
+
+_NO_ENTRY = 3
+"""Contacts at the end of each upload that make none."""
+
+_WRITTEN: tuple[Callable[[str], str], ...] = (
+    lambda number: number,
+    lambda number: f"00{number[1:]}",
+    lambda number: f"{number[:4]} ({number[4:7]}) {number[7:10]}-{number[10:]}",
+)
+"""How people write the same number."""
 
 
 def _nameable(setting: Setting, people: People) -> Iterator[Act]:

@@ -1,11 +1,13 @@
-"""Follows what the gates write, from now on, and notes when each outcome could first be read."""
+"""Follows what gates and workers write, from now on: when each of it could first be read."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import ClassVar, Final, NamedTuple, Self
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -15,8 +17,12 @@ from streams.config import Settings
 from streams.errors import Undecodable
 from streams.kafka.clients import opened, reader_config
 from streams.kafka.error_mapping import meaning_of
+from streams.records.events import ConsentEvent
+from streams.records.record import Record
 from streams.topology import (
+    CONSENT_EVENTS,
     CONSENT_LEDGER,
+    CONTACTS_ENTRIES,
     DEAD_LETTERS,
     SMS_DECISIONS,
     SMS_REQUESTED,
@@ -24,7 +30,7 @@ from streams.topology import (
     Topic,
 )
 
-_FOLLOWED: Final = (SMS_DECISIONS, DEAD_LETTERS, CONSENT_LEDGER)
+_FOLLOWED: Final = (SMS_DECISIONS, DEAD_LETTERS, CONSENT_LEDGER, CONSENT_EVENTS, CONTACTS_ENTRIES)
 _TAKEN_AT_ONCE: Final = 1_000
 
 _TOPIC_HEADER: Final = "__connect.errors.topic"
@@ -63,9 +69,30 @@ def place_of_dead_letter(message: Message, own_names: Mapping[str, str]) -> Plac
     return Place(own_names.get(topic, topic), int(partition), int(offset))
 
 
+@dataclass(frozen=True, slots=True, repr=False)
+class Heard(Record):
+    """
+    A consent event as it could be read: it is on all replicas that Kafka waits for.
+
+    ``appended_at`` is the broker's time, ``heard_at`` ours, both in milliseconds since the epoch;
+    ``heard_ns`` is on the player's monotonic clock.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("partition", "offset")
+
+    event: ConsentEvent
+    key: bytes | None
+    value: bytes | None
+    partition: int
+    offset: int
+    appended_at: int
+    heard_at: float
+    heard_ns: int
+
+
 class Outcomes:
     """
-    Reads decisions, dead letters and the ledger, committed records only, from where they end now.
+    Reads what gates and workers write, committed records only, from where it ends now.
 
     For one thread; a context. Records are stamped when they arrive and decoded when somebody asks,
     so that decoding does not delay what is measured.
@@ -78,10 +105,14 @@ class Outcomes:
         """The ids of the consent events that the gates have folded or refused."""
         self.dead: dict[Place, float] = {}
         """The same as ``decided`` for dead letters of every topic."""
+        self.entries: set[str] = set()
+        """The ids of the entries that workers have made of address books."""
+        self.heard: dict[str, Heard] = {}
+        """The consent events that came, by their ids."""
         self._codecs = codecs
         self._own: dict[str, Topic] = {settings.names.of(topic): topic for topic in _FOLLOWED}
         self._own_names = {settings.names.of(topic): topic.name for topic in TOPICS}
-        self._arrived: list[tuple[Message, float]] = []
+        self._arrived: list[tuple[Message, float, int]] = []
         with TopicLog(settings) as log:
             ends = [
                 TopicPartition(name, number, log.extent(topic, number).end)
@@ -109,11 +140,11 @@ class Outcomes:
             return 0
         # More would only be waited for: a batch is consumed when it is full or the time is over.
         messages += self._consumer.consume(_TAKEN_AT_ONCE, 0)
-        arrived_at = time.time() * 1000
+        arrived_at, arrived_ns = time.time() * 1000, time.monotonic_ns()
         for message in messages:
             error = message.error()
             if error is None:
-                self._arrived.append((message, arrived_at))
+                self._arrived.append((message, arrived_at, arrived_ns))
             elif error.code() != KafkaError._PARTITION_EOF:
                 raise meaning_of(error, "following what the gates write")
         return len(messages)
@@ -126,20 +157,32 @@ class Outcomes:
     def read(self) -> None:
         """Look into what has arrived."""
         arrived, self._arrived = self._arrived, []
-        for message, at in arrived:
-            topic = self._own[message.topic() or ""]
-            if topic is DEAD_LETTERS:
-                place = place_of_dead_letter(message, self._own_names)
-                self.dead.setdefault(place, at)
-                continue
-            try:
-                if topic is SMS_DECISIONS:
-                    decision = self._codecs.decisions.decode(message.value())
-                    place = Place(
-                        SMS_REQUESTED.name, decision.request_partition, decision.request_offset
-                    )
-                    self.decided.setdefault(place, at)
-                else:
-                    self.ledgered.add(self._codecs.ledger.decode(message.value()).event_id)
-            except Undecodable:
-                continue  # no decision of ours; the chain's verification names it
+        for message, at, at_ns in arrived:
+            with suppress(Undecodable):  # none of ours; the chain's verification names it
+                self._note(message, at, at_ns)
+
+    def _note(self, message: Message, at: float, at_ns: int) -> None:
+        topic, value = self._own[message.topic() or ""], message.value()
+        if topic is DEAD_LETTERS:
+            self.dead.setdefault(place_of_dead_letter(message, self._own_names), at)
+        elif topic is SMS_DECISIONS:
+            decision = self._codecs.decisions.decode(value)
+            place = Place(SMS_REQUESTED.name, decision.request_partition, decision.request_offset)
+            self.decided.setdefault(place, at)
+        elif topic is CONSENT_LEDGER:
+            self.ledgered.add(self._codecs.ledger.decode(value).event_id)
+        elif topic is CONTACTS_ENTRIES:
+            self.entries.add(self._codecs.contact_entries.decode(value).entry_id)
+        else:
+            event = self._codecs.consent_events.decode(value)
+            heard = Heard(
+                event=event,
+                key=message.key(),
+                value=value,
+                partition=message.partition() or 0,
+                offset=message.offset() or 0,
+                appended_at=message.timestamp()[1],
+                heard_at=at,
+                heard_ns=at_ns,
+            )
+            self.heard.setdefault(event.event_id, heard)

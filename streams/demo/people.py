@@ -1,9 +1,10 @@
 """
 The fictional people of the demo.
 
-Numbers are +999, six digits for the run, five for the person. Country code 999 is assigned to no
-country, network or service (ITU-T, list of E.164 assigned country codes), so that no text can reach
-a person even when the day is played against a stack with a real carrier behind it. The ranges that
+Numbers are +888, six digits for the run, five for the person. Country code 888 was set aside for
+the relief of disasters (ITU-T, list of E.164 assigned country codes) and no mobile network has
+numbers in it, so that no text can reach a person even when the day is played against a stack with a
+real carrier behind it; and libphonenumber reads it, which address books need. The ranges that
 regulators set aside for drama (+1 NXX 555 01xx, +44 7700 900xxx) are too small: each run needs some
 thousands of people of its own, or two runs on one cluster would withdraw each other's consents.
 Names are made up of words that are no names.
@@ -18,7 +19,7 @@ from typing import ClassVar
 
 from streams.records.record import Record
 
-COUNTRY = "+999"
+COUNTRY = "+888"
 RUNS = 1_000_000
 FEWEST_PEOPLE = 200
 MOST_PEOPLE = 100_000
@@ -34,6 +35,7 @@ class Standing(Enum):
     NAMEABLE = "allows to be named in invitations"
     STRANGER = "never said anything"
     UPLOADED = "never said anything; stands in an address book whose upload was mandatory"
+    LISTED = "never said anything; stands in an address book that was uploaded by choice"
     STOPPED = "agreed to advertising, then stopped everything"
     DECLINED = "agreed to advertising, then withdrew that"
     LAPSED = "agreed to advertising until a day that is over"
@@ -43,17 +45,19 @@ class Standing(Enum):
     REASSIGNED = "agreed to advertising; the number has another holder since"
     MISFILED = "stopped everything; the STOP was written to the wrong partition"
     UNREADABLE = "something was said that nobody can read"
-    ABOUT_TO_STOP = "agreed to advertising, and will stop in the middle of the day"
+    ABOUT_TO_DECLINE = "agreed to advertising, and will withdraw that in the middle of the day"
+    ABOUT_TO_REPLY = "agreed to advertising, and will reply STOP in the middle of the day"
 
 
 _OUT_OF_100: Mapping[Standing, int] = {
-    Standing.CONSENTING: 33,
+    Standing.CONSENTING: 32,
     Standing.RETURNED: 2,
     Standing.INVITABLE: 9,
     Standing.MEMBER: 14,
     Standing.NAMEABLE: 1,
     Standing.STRANGER: 9,
     Standing.UPLOADED: 4,
+    Standing.LISTED: 1,
     Standing.STOPPED: 6,
     Standing.DECLINED: 3,
     Standing.LAPSED: 3,
@@ -116,9 +120,9 @@ class People:
         return [person for group in self.by_standing.values() for person in group]
 
 
-def people_of(run: int, count: int, about_to_stop: int) -> People:
+def people_of(run: int, count: int, about_to_decline: int, about_to_reply: int) -> People:
     """
-    Make up about ``count`` people, and ``about_to_stop`` more who will stop during the day.
+    Make up about ``count`` people, and so many more who will stop during the day.
 
     At least 200, so that 36 friends can be named. The same arguments give the same people. No two
     have a number in common, nor do two runs.
@@ -127,7 +131,8 @@ def people_of(run: int, count: int, about_to_stop: int) -> People:
         raise ValueError(f"a run is a number from 0 to {RUNS - 1}")
     count = max(FEWEST_PEOPLE, count)
     wanted = {standing: max(1, count * share // 100) for standing, share in _OUT_OF_100.items()}
-    wanted[Standing.ABOUT_TO_STOP] = about_to_stop
+    wanted[Standing.ABOUT_TO_DECLINE] = about_to_decline
+    wanted[Standing.ABOUT_TO_REPLY] = about_to_reply
     if sum(wanted.values()) > MOST_PEOPLE:
         raise ValueError(f"a run has at most {MOST_PEOPLE} people")
     index = 0

@@ -11,6 +11,7 @@ from streams.codec.codec import Codecs
 from streams.config import Settings
 from streams.demo.acts import Act
 from streams.demo.day import Day
+from streams.demo.eve import entries_of
 from streams.demo.outcomes import Outcomes, Place
 from streams.demo.player import Played, Player
 from streams.errors import Retry
@@ -39,8 +40,9 @@ class Measured:
 
     Latency, in milliseconds: from the broker's append time of a request of the steady part to the
     moment at which a read-committed reader had its decision or dead letter; every one of them.
+    Replies: from the append of a STOP to the moment at which its withdrawal could be read.
     Rate: the requests of the rush, by the time from the append of its first to the arrival of its
-    last outcome. Both with producer, reader, gate and broker wherever they happen to run.
+    last outcome. All with producer, reader, gate, worker and broker wherever they happen to run.
     """
 
     steady_requests: int
@@ -48,6 +50,9 @@ class Measured:
     latency_p50_ms: float
     latency_p99_ms: float
     latency_max_ms: float
+    replies: int
+    reply_p50_ms: float
+    reply_max_ms: float
     rush_requests: int
     rush_seconds: float
 
@@ -87,11 +92,16 @@ def perform(
         acting.eve(day.eve)
         steady = acting.requests("the day", day.steady, STEADY_PER_SECOND)
         rush = acting.requests("the rush", day.rush, None)
-        return Performance(tuple(player.played), _measured(steady, rush, acting.arrived_at))
+        measured = _measured(steady, rush, acting.arrived_at, acting.reply_latencies_ms())
+        return Performance((*player.played, *acting.withdrawals), measured)
 
 
 class _Acting:
-    """One loop for writing and for reading: neither waits for the other."""
+    """
+    One loop for writing and for reading: neither waits for the other.
+
+    ``withdrawals`` are the events that a worker made of the replies, as if they had been played.
+    """
 
     def __init__(
         self, player: Player, outcomes: Outcomes, watch: Watch, check: Callable[[], None]
@@ -100,16 +110,18 @@ class _Acting:
         self._outcomes = outcomes
         self._watch = watch
         self._check = check
+        self.withdrawals: list[Played] = []
 
     def eve(self, acts: Sequence[Act]) -> None:
         """
-        Play the eve until the gates have folded all of it.
+        Play the eve until the workers have split its uploads and the gates have folded the rest.
 
         Only then is a STOP that was written to the wrong partition where it belongs: that takes the
         gate that finds it, and is no part of what is guaranteed for a STOP just acknowledged.
         """
         said = {act.record.event_id for act in acts if isinstance(act.record, ConsentEvent)}
         unreadable = sum(act.topic is CONSENT_EVENTS and act.record is None for act in acts)
+        listed = {entry for act in acts for entry in entries_of(act)}
 
         def missing() -> int:
             dead = sum(
@@ -117,9 +129,10 @@ class _Acting:
                 for each in self._player.played
                 if each.act.topic is CONSENT_EVENTS and each.act.record is None
             )
-            return len(said - self._outcomes.ledgered) + unreadable - dead
+            unsplit = len(listed - self._outcomes.entries)
+            return len(said - self._outcomes.ledgered) + unsplit + unreadable - dead
 
-        self._play("the eve", acts, None, len(said) + unreadable, missing)
+        self._play("the eve", acts, None, len(said) + len(listed) + unreadable, missing)
 
     def requests(self, part: str, acts: Sequence[Act], per_second: float | None) -> list[Played]:
         """Play a part of the day until each of its requests has its outcome; return those."""
@@ -136,6 +149,16 @@ class _Acting:
         self._play(part, acts, per_second, expected, missing)
         return asked
 
+    def reply_latencies_ms(self) -> list[float]:
+        """How long each reply took until its withdrawal could be read, the quickest first."""
+        replied = {
+            each.act.causes: each.appended_at
+            for each in self._player.played
+            if each.act.causes is not None
+        }
+        heard = self._outcomes.heard
+        return sorted(heard[name].heard_at - at for name, at in replied.items() if name in heard)
+
     def arrived_at(self, request: Played) -> float | None:
         """When the request's outcome could first be read."""
         place = Place(SMS_REQUESTED.name, request.partition, request.offset)
@@ -149,7 +172,9 @@ class _Acting:
         expected: int,
         missing: Callable[[], int],
     ) -> None:
+        acts = list(acts)
         self._player.begin(acts, per_second)
+        pending = {act.causes for act in acts if act.causes is not None}
         still = expected
         moved_at = told_at = time.monotonic()
 
@@ -164,7 +189,10 @@ class _Acting:
             self._player.step()
             self._outcomes.take(_WAIT_SECONDS)
             now = time.monotonic()
-            if not self._player.finished:
+            if pending:
+                self._outcomes.read()
+                self._release(pending)
+            if self._player.writing:
                 moved_at = now
             elif self._outcomes.unread >= still:
                 # Not before all that is missing may be there: decoding takes its time.
@@ -178,16 +206,35 @@ class _Acting:
                 if now > moved_at + _PATIENCE_SECONDS:
                     raise Retry(
                         f"For {_PATIENCE_SECONDS:.0f} s no outcome has come, and {still:,} of "
-                        f"{part} are missing. Does a gate run there, and is it ready? "
-                        "`consent-gate status --url http://…` tells."
+                        f"{part} are missing. Do a gate and a worker run there, and are they "
+                        "ready? `consent-gate status --url http://…` tells."
                     )
         self._watch(part, expected, expected)
+
+    def _release(self, pending: set[str]) -> None:
+        """Let go on what waited for withdrawals that can be read by now."""
+        for name in pending & self._outcomes.heard.keys():
+            heard = self._outcomes.heard[name]
+            pending.remove(name)
+            act = Act(CONSENT_EVENTS, heard.key, heard.value, heard.event, label=name)
+            self.withdrawals.append(
+                Played(
+                    act=act,
+                    partition=heard.partition,
+                    offset=heard.offset,
+                    appended_at=heard.appended_at,
+                    sent_ns=heard.heard_ns,
+                    acknowledged_ns=heard.heard_ns,
+                )
+            )
+            self._player.release(name)
 
 
 def _measured(
     steady: Sequence[Played],
     rush: Sequence[Played],
     arrived_at: Callable[[Played], float | None],
+    replies: Sequence[float],
 ) -> Measured:
     latencies = sorted(
         at - each.appended_at for each in steady if (at := arrived_at(each)) is not None
@@ -200,6 +247,9 @@ def _measured(
         latency_p50_ms=latencies[len(latencies) // 2],
         latency_p99_ms=latencies[len(latencies) * 99 // 100],
         latency_max_ms=latencies[-1],
+        replies=len(replies),
+        reply_p50_ms=replies[len(replies) // 2],
+        reply_max_ms=replies[-1],
         rush_requests=len(arrivals),
         rush_seconds=max((max(arrivals) - min(each.appended_at for each in rush)) / 1000, 1e-3),
     )

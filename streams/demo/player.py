@@ -47,8 +47,9 @@ class Player:
     """
     Writes acts with ``acks=all`` and murmur2 placement, as every producer should.
 
-    For one thread. :meth:`begin` says what comes next, :meth:`step` is called until
-    :attr:`finished`. An act that waits for another's acknowledgement lets the rest go by.
+    For one thread. :meth:`begin` says what comes next, :meth:`step` is called until all has its
+    outcome. An act that waits for another's acknowledgement lets the rest go by; what is not the
+    player's own to acknowledge is told to :meth:`release`.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -72,9 +73,14 @@ class Player:
         self._handed_over = 0
 
     @property
-    def finished(self) -> bool:
-        """Whether everything is written and acknowledged."""
-        return not (self._coming or self._waiting or self._in_flight)
+    def writing(self) -> bool:
+        """Whether something is still to be written or acknowledged that waits for nothing else."""
+        return bool(self._coming or self._in_flight)
+
+    def release(self, label: str) -> None:
+        """Write those next that waited for this, whatever else is due."""
+        self._acknowledged.add(label)
+        self._coming.extendleft(self._waiting.pop(label, ()))
 
     def step(self) -> None:
         """
@@ -134,6 +140,4 @@ class Player:
             )
         )
         if act.label is not None:
-            self._acknowledged.add(act.label)
-            # At the head: those who waited are sent next, whatever else is due.
-            self._coming.extendleft(self._waiting.pop(act.label, ()))
+            self.release(act.label)

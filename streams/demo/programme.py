@@ -33,17 +33,20 @@ def _news(
     return lambda cast: cast.news(standing, expected, order=order)
 
 
-STOPS: tuple[Scene, ...] = (
-    Scene(200, Cast.advertising_after_stop),
-    Scene(100, Cast.advertising_after_decline),
-)
-"""The scenes in which somebody says STOP just before the send."""
+REPLIED = Scene(200, Cast.advertising_after_reply)
+"""
+Somebody replies STOP in the middle of the campaign. Played in the steady part only: how long a
+worker takes for a reply is no part of the gate's rate, which the rush measures.
+"""
+
+DECLINED = Scene(100, Cast.advertising_after_decline)
+"""Somebody withdraws in the preference centre just before the send."""
 
 ORDINARY = Scene(0, _advertising(Standing.CONSENTING, allowed("consent-to-marketing")))
 """Ordinary advertising: what is left of the day when the others have their share."""
 
 SCENES: tuple[Scene, ...] = (
-    *STOPS,
+    DECLINED,
     Scene(300, _advertising(Standing.RETURNED, allowed("consent-to-marketing"))),
     Scene(500, _advertising(Standing.STOPPED, dropped("SUPPRESSED"))),
     Scene(300, _advertising(Standing.DECLINED, dropped("CONSENT_WITHDRAWN"))),
@@ -64,6 +67,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(100, Cast.invitation_naming_unasked),
     Scene(100, Cast.invitation_changed_after),
     Scene(200, Cast.like_the_case),
+    Scene(50, Cast.invitation_from_listed_number),
     Scene(50, Cast.case_called_a_password),
     Scene(1200, Cast.password),
     Scene(150, Cast.password_unasked),
@@ -80,4 +84,4 @@ SCENES: tuple[Scene, ...] = (
     Scene(20, Cast.misplaced),
     Scene(20, Cast.no_number),
 )
-"""Every other scene but the case itself."""
+"""Every other scene but the replies and the case itself."""

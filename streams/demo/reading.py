@@ -1,4 +1,4 @@
-"""Reads what the gates have written, after the day: committed records only, to a fixed end."""
+"""Reads what gates and workers wrote, after the day: committed records only, to a fixed end."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ from streams.topology import (
 )
 
 OPAQUE: tuple[Topic, ...] = tuple(
-    topic for topic in TOPICS if Role.GATE in topic.writers and not topic.plaintext
+    topic
+    for topic in TOPICS
+    if not topic.plaintext and {Role.GATE, Role.WORKER} & set(topic.writers)
 )
-"""Topics that the gate writes and in which nobody's number, name or text may be readable."""
+"""Topics that gate and worker write and in which nobody's number, name or text may be readable."""
 
 _READ = tuple(dict.fromkeys((*OPAQUE, SMS_ALLOWED, DEAD_LETTERS)))
 
@@ -75,7 +77,7 @@ class DeadLettered(Record):
 @dataclass(frozen=True, slots=True, repr=False)
 class Written(Record):
     """
-    What the gates wrote since the day began, other people's included.
+    What gates and workers wrote since the day began, other people's included.
 
     ``opaque`` are keys and values of every topic of :data:`OPAQUE` with the place they stand at.
     """

@@ -19,7 +19,7 @@ from rich.text import Text
 from streams.audit.explain import Explanation
 from streams.audit.meanings import OUTCOMES, reason_meaning
 from streams.demo.acts import Fate
-from streams.demo.checks import Account, Invariant
+from streams.demo.checks import Account, Invariant, after_stops
 from streams.demo.performance import Measured
 from streams.records.record import Record
 from streams.records.requests import SmsRequested
@@ -74,6 +74,9 @@ def as_json(report: Report) -> dict[str, Any]:
             purpose: dict(reasons.most_common())
             for purpose, reasons in _reasons_by_purpose(report.account).items()
         },
+        "after_stops": {
+            how: counts._asdict() for how, counts in after_stops(report.account).items()
+        },
         "case": None if report.case is None else _case_as_json(report.case),
         "measured": asdict(report.measured) | {"rush_per_second": report.measured.rush_per_second},
         "invariants": [asdict(invariant) for invariant in report.invariants],
@@ -89,6 +92,8 @@ def show(report: Report, console: Console) -> None:
     console.print(_heading("On what basis, for which reasons (a message can have several)"))
     for line in _reasons(report.account, width):
         console.print(line)
+    console.print(_heading("Those who stopped in the middle of it"))
+    console.print(_after_stops(report.account))
     if report.case is not None:
         console.print(_heading("The case"))
         for line in _case(report.case, width):
@@ -159,6 +164,17 @@ def _case(case: Explanation, width: int) -> Iterator[Text]:
     )
 
 
+def _after_stops(account: Account) -> Table:
+    """Show what became of messages to people who had stopped before the messages were sent."""
+    table = Table(box=None, pad_edge=False)
+    table.add_column("how they stopped, while the campaign went on")
+    for heading in ("people", "messages after it", "passed"):
+        table.add_column(heading, justify="right")
+    for how, counts in after_stops(account).items():
+        table.add_row(how, *(f"{count:,}" for count in counts))
+    return table
+
+
 def _speed(measured: Measured, width: int) -> Iterator[Text]:
     yield _wrapped(
         f"p50 {measured.latency_p50_ms:.0f} ms, p99 {measured.latency_p99_ms:.0f} ms, longest "
@@ -175,6 +191,13 @@ def _speed(measured: Measured, width: int) -> Iterator[Text]:
         "outcome (`make bench` measures this with more of them)",
         width,
         "rate     ",
+        " " * 9,
+    )
+    yield _wrapped(
+        f"p50 {measured.reply_p50_ms:.0f} ms, longest {measured.reply_max_ms:.0f} ms: from "
+        f"the append of a STOP until its withdrawal could be read; {measured.replies:,} of them",
+        width,
+        "replies  ",
         " " * 9,
     )
 

@@ -7,6 +7,7 @@ default policy's answer; with another policy it is not compared.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from random import Random
@@ -14,9 +15,10 @@ from typing import Any
 
 from streams.demo.acts import Act, Expected, Setting, allowed, dead, dropped, held
 from streams.demo.eve import paused_campaign, stop
-from streams.demo.people import People, Person, Standing
+from streams.demo.people import COUNTRY, People, Person, Standing
 from streams.errors import KeyMismatch, Misplaced, NotE164, Undecodable
 from streams.kafka.placement import partition_of
+from streams.records.inbound import InboundSms, event_of_reply
 from streams.records.requests import (
     Claim,
     ClaimEvidence,
@@ -27,7 +29,7 @@ from streams.records.requests import (
     SmsRequested,
     TextAuthor,
 )
-from streams.topology import DAY_MS, SMS_REQUESTED
+from streams.topology import DAY_MS, SMS_INBOUND, SMS_REQUESTED
 
 THE_CASE = "the-case"
 """The name of the request that is the case (see :func:`Cast.the_case`)."""
@@ -46,6 +48,23 @@ _LIKE_THE_CASE = dropped(
     "NO_CONSENT",
 )
 
+_LIKE_THE_CASE_BUT_LISTED = dropped(
+    *(r for r in _LIKE_THE_CASE.because if r not in ("UPLOAD_MANDATORY", "UPLOAD_UNDISCLOSED"))
+)
+
+_STOP_WORDS = (
+    "STOP",
+    "Stop. Thank you!",
+    "unsubscribe",
+    "STOPP",
+    "Arr\u00eat",
+    "\u9000\u8ba2",
+    "Baja",
+)
+"""How people say STOP: each is one in the keyword lists, whatever the country."""
+
+_SHORT_CODE = "7726"
+
 
 class Cast:
     """
@@ -60,7 +79,8 @@ class Cast:
         self._people = people
         self._rng = rng
         self._numbers = count(1)
-        self._about_to_stop = iter(people.of(Standing.ABOUT_TO_STOP))
+        self._about_to_decline = iter(people.of(Standing.ABOUT_TO_DECLINE))
+        self._about_to_reply = iter(people.of(Standing.ABOUT_TO_REPLY))
 
     # ----------------------------------------------------------------------------------- the case
 
@@ -104,6 +124,11 @@ class Cast:
             ),
         )
         return self._act(request, _LIKE_THE_CASE)
+
+    def invitation_from_listed_number(self) -> list[Act]:
+        """Write the same to somebody whose number was uploaded by choice, for this very purpose."""
+        act = self._case(self._one(Standing.LISTED), self._id(), self._rng.randint(2, 5))
+        return [replace(act, expected=_LIKE_THE_CASE_BUT_LISTED)]
 
     def case_called_a_password(self) -> list[Act]:
         """Write the invitation as a password: its code is "good for 24 hours"."""
@@ -185,17 +210,31 @@ class Cast:
         """Advertise to somebody of this standing."""
         return [self._act(self._advert(self._one(standing)), expected)]
 
-    def advertising_after_stop(self) -> list[Act]:
-        """Let somebody stop everything; send as soon as Kafka has acknowledged it."""
-        return self._after_stop(None, dropped("SUPPRESSED"))
+    def advertising_after_reply(self) -> list[Act]:
+        """Let somebody reply STOP; send as soon as Kafka has acknowledged what comes of it."""
+        person = next(self._about_to_reply)
+        reply = InboundSms(
+            message_id=self.setting.named(f"reply-{person.index}"),
+            sender=person.number,
+            recipient=_SHORT_CODE,
+            body=self._rng.choice(_STOP_WORDS),
+            received_at=self.setting.now_ms,
+        )
+        replied = Act(
+            SMS_INBOUND,
+            person.key,
+            self.setting.codecs.inbound.encode(reply),
+            reply,
+            causes=event_of_reply(reply.message_id),
+        )
+        advert = self._act(self._advert(person), dropped("SUPPRESSED"), after=replied.causes)
+        return [replied, advert]
 
     def advertising_after_decline(self) -> list[Act]:
         """Let somebody withdraw advertising only; send as soon as Kafka has acknowledged it."""
-        return self._after_stop("marketing", dropped("CONSENT_WITHDRAWN"))
-
-    def _after_stop(self, purpose: str | None, expected: Expected) -> list[Act]:
-        person = next(self._about_to_stop)
-        stopped = stop(self.setting, person, f"stop-now-{person.index}", purpose)
+        person = next(self._about_to_decline)
+        stopped = stop(self.setting, person, f"stop-now-{person.index}", "marketing")
+        expected = dropped("CONSENT_WITHDRAWN")
         return [stopped, self._act(self._advert(person), expected, after=stopped.label)]
 
     def advertising_in_paused_campaign(self) -> list[Act]:
@@ -314,7 +353,7 @@ class Cast:
 
     def no_number(self) -> list[Act]:
         """Write a request whose recipient is a number as people dial it, not E.164."""
-        dialled = self._one(Standing.CONSENTING).number.replace("+999", "0")
+        dialled = self._one(Standing.CONSENTING).number.replace(COUNTRY, "0")
         request = self._advert(Person(0, "", dialled, Standing.STRANGER))
         return [self._act(request, dead(NotE164))]
 
@@ -373,5 +412,6 @@ _ASK_FOR_PASSWORDS = (
     Standing.CONSENTING,
     Standing.STOPPED,
     Standing.DECLINED,
-    Standing.ABOUT_TO_STOP,
+    Standing.ABOUT_TO_DECLINE,
+    Standing.ABOUT_TO_REPLY,
 )

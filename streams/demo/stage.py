@@ -1,8 +1,8 @@
 """
-Where the demo plays: a Kafka, an installation and a gate of its own, gone when it is over.
+Where the demo plays: a Kafka, an installation, a gate and a worker, gone when it is over.
 
-The gate is the product as anybody runs it: ``consent-gate gate`` in a process of its own, with a
-configuration file.
+Gate and worker are the product as anybody runs it: ``consent-gate gate`` and ``consent-gate
+worker`` in processes of their own, with one configuration file.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _READY_WITHIN_SECONDS: Final = 60.0
 _STOP_WITHIN_SECONDS: Final = 10.0
 _LINES_OF_LOG_SHOWN: Final = 15
 
-_GATE: Final = "from streams.cli.main import main; main()"
+_COMMAND: Final = "from streams.cli.main import main; main()"
 
 # The gate is asked directly: a web proxy knows nothing of loopback.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -50,13 +50,15 @@ class Stage:
     """
     A running installation. ``check`` raises when a part of it has ended.
 
-    ``config`` is the gate's configuration file, ``log`` what it says, ``url`` where it serves.
+    ``config`` is the configuration file of gate and worker, ``logs`` is what each of them says,
+    ``gate_url`` and ``worker_url`` are where they serve.
     """
 
     settings: Settings
     config: Path
-    log: Path
-    url: str
+    logs: tuple[Path, ...]
+    gate_url: str
+    worker_url: str
     check: Callable[[], None]
 
 
@@ -71,7 +73,7 @@ def staged(
     Start everything, and end and remove it all at the end of the block.
 
     ``tell`` hears of each step. Blocks about 8 s, longer the first time on a machine, when Kafka is
-    downloaded. Should this process be killed, Kafka and gate end within seconds too.
+    downloaded. Should this process be killed, Kafka, gate and worker end within seconds too.
 
     Raises :class:`streams.errors.Stop` when a part cannot be started.
     """
@@ -84,15 +86,21 @@ def staged(
         settings = _installed(folder, kafka.bootstrap_servers, partitions, log_level)
         with administering(settings) as admin:
             apply(settings, admin)
-        tell("starting a gate")
-        gate = stack.enter_context(_running(settings, folder))
+        tell("starting a gate and a worker")
+        gate = _Service("gate", settings.http_port, settings, folder)
+        worker = _Service("worker", settings.worker_http_port, settings, folder)
+        for service in (gate, worker):
+            stack.enter_context(_running(service))
 
         def check() -> None:
             kafka.check_running()
             gate.check()
+            worker.check()
 
         gate.await_ready()
-        yield Stage(settings, gate.config, gate.log, gate.url, check)
+        worker.await_ready()
+        logs = (gate.log, worker.log)
+        yield Stage(settings, folder / DEFAULT_FILE, logs, gate.url, worker.url, check)
 
 
 def _installed(
@@ -101,14 +109,15 @@ def _installed(
     """Make keys and a configuration file."""
     secrets_dir = folder / "secrets"
     init_secrets(secrets_dir)
-    [port] = free_ports(1)
+    gate_port, worker_port = free_ports(2)
     values = {
         "bootstrap_servers": bootstrap_servers,
         "partitions": partitions,
         "instance_id": "demo",
         "state_dir": str(folder / "state"),
         "secrets_dir": str(secrets_dir),
-        "http_port": port,
+        "http_port": gate_port,
+        "worker_http_port": worker_port,
         "log_level": log_level.value,
     }
     (folder / DEFAULT_FILE).write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -116,20 +125,21 @@ def _installed(
     return load_settings(folder / DEFAULT_FILE, environ={})
 
 
-class _GateProcess:
-    """One gate in a process of its own, on the leash that ends it with this process."""
+class _Service:
+    """A gate or a worker in a process of its own, on the leash that ends it with this process."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        self.config = folder / DEFAULT_FILE
-        self.log = folder / "gate.log"
-        self.url = f"http://{settings.http_host}:{settings.http_port}"
+    def __init__(self, command: str, port: int, settings: Settings, folder: Path) -> None:
+        self.log = folder / f"{command}.log"
+        self.url = f"http://{settings.http_host}:{port}"
+        self._command = command
         self._folder = folder
         self._leash: subprocess.Popen[str] | None = None
         self._pid = 0
 
     def start(self) -> None:
         hold = [sys.executable, "-I", "-S", leash.__file__, str(self.log), str(self._folder)]
-        command = [sys.executable, "-P", "-c", _GATE, "--config", str(self.config), "gate"]
+        config = str(self._folder / DEFAULT_FILE)
+        command = [sys.executable, "-P", "-c", _COMMAND, "--config", config, self._command]
         environ = {k: v for k, v in os.environ.items() if not k.startswith(ENVIRONMENT_PREFIX)}
         self._leash = subprocess.Popen(  # noqa: S603 - the command is our own
             [*hold, *command],
@@ -137,7 +147,7 @@ class _GateProcess:
             stdout=subprocess.PIPE,
             text=True,
             env=environ,
-            # A Ctrl-C on the terminal is for our process alone, which then ends the gate.
+            # A Ctrl-C on the terminal is for our process alone, which then ends this one.
             start_new_session=True,
         )
         line = self._leash.stdout.readline() if self._leash.stdout else ""
@@ -146,17 +156,19 @@ class _GateProcess:
     def check(self) -> None:
         """Raise if it has ended."""
         if self._leash is None or self._leash.poll() is not None:
-            raise Stop(f"The gate has ended. The end of what it said:\n{self._log_tail()}")
+            raise Stop(
+                f"The {self._command} has ended. The end of what it said:\n{self._log_tail()}"
+            )
 
     def await_ready(self) -> None:
-        """Wait until it decides."""
+        """Wait until it works."""
         deadline = time.monotonic() + _READY_WITHIN_SECONDS
         while not self._ready():
             self.check()
             if time.monotonic() > deadline:
                 raise Stop(
-                    f"The gate was not ready within {_READY_WITHIN_SECONDS:.0f} s. The end of what "
-                    f"it said:\n{self._log_tail()}"
+                    f"The {self._command} was not ready within {_READY_WITHIN_SECONDS:.0f} s. The "
+                    f"end of what it said:\n{self._log_tail()}"
                 )
             time.sleep(0.05)
 
@@ -196,10 +208,9 @@ class _GateProcess:
 
 
 @contextmanager
-def _running(settings: Settings, folder: Path) -> Iterator[_GateProcess]:
-    gate = _GateProcess(settings, folder)
+def _running(service: _Service) -> Iterator[None]:
     try:
-        gate.start()
-        yield gate
+        service.start()
+        yield
     finally:
-        gate.stop()
+        service.stop()

@@ -25,7 +25,7 @@ from streams.processors.agent import Agent, Effects, Event, Output, Place, Tools
 from streams.processors.state import AgentState
 from streams.records.e164 import is_e164
 from streams.records.events import Basis, ConsentEvent, ConsentKind, Scope, Source
-from streams.records.inbound import InboundSms, UncertainReply
+from streams.records.inbound import InboundSms, UncertainReply, event_of_reply
 from streams.topology import CONSENT_EVENTS, INBOUND_UNCERTAIN, SMS_INBOUND
 
 LONGEST_ID: Final = 200
@@ -96,7 +96,7 @@ class _Reading:
 
 def _withdrawn(event: Event[InboundSms], scope: Scope) -> ConsentEvent:
     return ConsentEvent(
-        event_id=f"inbound/{event.record.message_id}",
+        event_id=event_of_reply(event.record.message_id),
         subject=event.record.sender,
         kind=ConsentKind.WITHDRAWN,
         occurred_at=event.record.received_at,

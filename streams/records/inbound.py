@@ -26,6 +26,11 @@ class InboundSms(Record):
     received_at: int
 
 
+def event_of_reply(message_id: str) -> str:
+    """Give the id of the withdrawal that a STOP comes to: the same reply twice is one event."""
+    return f"inbound/{message_id}"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class UncertainReply(Record):
     """

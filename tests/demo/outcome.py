@@ -16,10 +16,12 @@ from streams.demo.reading import DeadLettered, PassedOn, Written
 from streams.kafka.placement import partition_of
 from streams.policy.policy import load_policy
 from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
+from streams.records.events import ConsentEvent, Source
+from streams.records.inbound import InboundSms, event_of_reply
 from streams.records.requests import SmsRequested
 from streams.sealing.subject_ids import SubjectIds
-from streams.testing.records import NOON, a_quarantined_sms, an_sms_decision
-from streams.topology import SMS_DECISIONS, SMS_REQUESTED
+from streams.testing.records import NOON, a_quarantined_sms, a_withdrawal, an_sms_decision
+from streams.topology import CONSENT_EVENTS, SMS_DECISIONS, SMS_REQUESTED
 
 PARTITIONS = 4
 RUN = 123_456
@@ -36,7 +38,10 @@ def a_day(requests: int = 400, setting: Setting | None = None) -> Day:
 
 
 def played(day: Day, partitions: int = PARTITIONS) -> list[Played]:
-    """Play a day in no time: each act is acknowledged before the next one is sent."""
+    """
+    Play a day in no time: each act is acknowledged before the next one is sent, and what a worker
+    makes of it is there.
+    """
     ends: dict[tuple[str, int], int] = {}
     there = []
     for step, act in enumerate(day.acts()):
@@ -44,7 +49,28 @@ def played(day: Day, partitions: int = PARTITIONS) -> list[Played]:
         offset = ends.get((act.topic.name, partition), 0)
         ends[act.topic.name, partition] = offset + 1
         there.append(Played(act, partition, offset, NOON + step, 10 * step, 10 * step + 5))
+        if isinstance(act.record, InboundSms):
+            there.append(_heard(act, partition, step))
     return there
+
+
+def _heard(reply: Act, partition: int, step: int) -> Played:
+    """What a worker makes of a STOP, as it could be read."""
+    assert isinstance(reply.record, InboundSms)
+    event = withdrawal_of(reply.record)
+    act = Act(CONSENT_EVENTS, reply.key, b"", event, label=reply.causes)
+    return Played(act, partition, step, NOON + step, 10 * step + 6, 10 * step + 6)
+
+
+def withdrawal_of(reply: InboundSms) -> ConsentEvent:
+    """The withdrawal of everything that a STOP comes to."""
+    return a_withdrawal(
+        event_id=event_of_reply(reply.message_id),
+        subject=reply.sender,
+        purpose=None,
+        source=Source.INBOUND_SMS,
+        occurred_at=reply.received_at,
+    )
 
 
 def sound_outcome(there: list[Played]) -> Written:

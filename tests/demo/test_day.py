@@ -7,21 +7,29 @@ from pathlib import Path
 
 import pytest
 
+from streams.contacts.splitting import Splitting
 from streams.demo.acts import Act, Expected, Fate, Setting
 from streams.demo.day import FEWEST_REQUESTS, Day, day_of
+from streams.demo.eve import entries_of
 from streams.errors import NotE164, Undecodable
+from streams.inbound import classify, load_lists
+from streams.inbound.meaning import Meaning
 from streams.kafka.placement import partition_of
 from streams.policy.facts import assess
 from streams.policy.policy import load_policy
 from streams.policy.verdicts import Allow, Drop, Quarantine
+from streams.records.contacts import ContactsUploaded
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
+from streams.records.inbound import InboundSms
 from streams.records.requests import SmsRequested
 from streams.records.subject import SubjectState
+from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.state.fold import fold_consent, fold_contact, mark_undecodable
 from streams.topology import CONSENT_EVENTS, SMS_REQUESTED
-from tests.demo.outcome import PARTITIONS, a_day, a_setting
+from tests.demo.outcome import PARTITIONS, a_day, a_setting, withdrawal_of
 
+KEYWORDS = load_lists(data_dir("keywords"))
 POLICY = load_policy(Path(__file__).parents[2] / "policies" / "default")
 
 
@@ -66,9 +74,9 @@ def test_what_waits_for_an_acknowledgement_waits_for_something_that_came_before(
         if act.after is not None:
             waiting += act.topic is SMS_REQUESTED
             assert act.after in seen
-        if act.label is not None:
-            assert act.label not in seen
-            seen.add(act.label)
+        for name in (act.label, act.causes):
+            assert name is None or name not in seen
+            seen.add(name or "")
     assert waiting >= 20
 
 
@@ -114,9 +122,22 @@ def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
                 before = states.get(subject_id, SubjectState(subject_id))
                 folded = fold_consent(before, event, offset=offset, appended_at=at, placed=True)
                 states[subject_id] = folded.state
-            case ContactEntry() as entry:
-                before = states.get(entry.subject_id, SubjectState(entry.subject_id))
-                states[entry.subject_id] = fold_contact(before, entry, appended_at=at, kept_days=30)
+            case ContactsUploaded() as upload:
+                entries = _split(setting, upload)
+                assert [entry.entry_id for entry in entries] == entries_of(act)
+                for entry in entries:
+                    before = states.get(entry.subject_id, SubjectState(entry.subject_id))
+                    states[entry.subject_id] = fold_contact(
+                        before, entry, appended_at=at, kept_days=30
+                    )
+            case InboundSms() as reply:
+                assert classify(reply.body, None, KEYWORDS).meaning is Meaning.STOP
+                subject_id = setting.subject_ids.of(reply.sender)
+                event = withdrawal_of(reply)
+                folded = fold_consent(
+                    states[subject_id], event, offset=offset, appended_at=at, placed=True
+                )
+                states[subject_id] = folded.state
             case NameConsent() as consent:
                 names.apply(consent.subject, consent)
             case Campaign() as campaign:
@@ -128,6 +149,20 @@ def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
         if act.expected is not None:
             ends.append(_end(setting, act, states, names, campaigns, at))
     return ends
+
+
+def _split(setting: Setting, upload: ContactsUploaded) -> list[ContactEntry]:
+    splitting = Splitting(
+        upload,
+        subject_id=setting.subject_ids.of,
+        partition=lambda number: partition_of(number.encode(), PARTITIONS),
+        keep_days=30,
+        contact_purposes=("contact_a_friend",),
+    )
+    entries = [entry for piece in splitting.pieces() for entry in piece]
+    counts = splitting.counts
+    assert (counts.invalid, counts.duplicates, counts.own_number) == (1, 1, 1)
+    return entries
 
 
 def _end(

@@ -24,7 +24,7 @@ def a_report() -> Report:
         run=RUN,
         people=len(DAY.people.everybody()),
         account=account,
-        measured=Measured(200, 1990.0, 12.3, 45.6, 78.9, 200, 0.02),
+        measured=Measured(200, 1990.0, 12.3, 45.6, 78.9, 8, 56.7, 89.1, 200, 0.02),
         case=explain(case, None, ()),
         invariants=tuple(check(account, DEFAULT_VERSION)),
     )

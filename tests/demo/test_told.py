@@ -53,10 +53,12 @@ def told() -> Told:
     with staged(steps.append, log_level=LogLevel.DEBUG) as stage:
         day, performance, written = _played(stage)
         by_place = {
-            "metrics": _answer(f"{stage.url}/metrics"),
-            "readyz": _answer(f"{stage.url}/readyz"),
-            "livez": _answer(f"{stage.url}/livez"),
-            "what the gate said while it ran": stage.log.read_bytes(),
+            "metrics": _answer(f"{stage.gate_url}/metrics"),
+            "readyz": _answer(f"{stage.gate_url}/readyz"),
+            "livez": _answer(f"{stage.gate_url}/livez"),
+            "the worker's metrics": _answer(f"{stage.worker_url}/metrics"),
+            "what the gate said while it ran": stage.logs[0].read_bytes(),
+            "what the worker said while it ran": stage.logs[1].read_bytes(),
             "what the demo printed": _printed(day, performance, written).encode(),
             "the steps": "\n".join(steps).encode(),
         }
