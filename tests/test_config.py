@@ -277,3 +277,19 @@ def test_a_retention_of_the_settings_counts_for_its_topic_only(write: Write) -> 
     assert settings.configured(CONSENT_EVENTS).retention_ms == 60 * DAY_MS
     assert settings.configured(SMS_REQUESTED) is SMS_REQUESTED
     assert shown(settings)["retention"] == {"consent.events": "60d"}
+
+
+def test_a_file_s_place_is_relative_to_the_configuration(write: Write) -> None:
+    path = write("senders_file: senders.yaml\nanswers_file: own/answers.yaml\n")
+
+    settings = load(path, {}).settings
+
+    assert settings.senders_file == path.parent / "senders.yaml"
+    assert settings.answers_file == path.parent / "own" / "answers.yaml"
+
+
+def test_true_and_false_can_come_from_the_environment() -> None:
+    assert load(None, {"CONSENT_GATE_CONFIRM_STOPS": "False"}).settings.confirm_stops is False
+    assert mistakes(CONSENT_GATE_CONFIRM_STOPS="no") == [
+        "CONSENT_GATE_CONFIRM_STOPS: confirm_stops must be true or false, not text ('no')"
+    ]

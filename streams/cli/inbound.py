@@ -19,7 +19,18 @@ from rich.cells import set_cell_size
 
 from streams.cli.context import settings_of
 from streams.errors import ConfigError
-from streams.inbound import KeywordLists, Meaning, Reading, classify, confirms, load_lists
+from streams.inbound import (
+    Because,
+    Coverage,
+    KeywordLists,
+    Meaning,
+    Reading,
+    Senders,
+    classify,
+    confirms,
+    load_lists,
+    load_senders,
+)
 
 inbound_app = typer.Typer(no_args_is_help=True, help="See how replies are read.")
 
@@ -41,6 +52,29 @@ class _Reply:
     line: int
     body: str
     country: str | None
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """How replies are read: the lists, the register, and what holds where a line does not say."""
+
+    lists: KeywordLists
+    senders: Senders
+    country: str | None
+    recipient: str
+
+    def read(self, body: str, country: str | None = None) -> tuple[Reading, bool]:
+        """Read a reply; also tell whether it is a plain yes."""
+        where = country or self.country
+        reading = self.senders.judged(classify(body, where, self.lists))
+        return reading, confirms(body, where, self.lists)
+
+    def coverage(self, reading: Reading, recipient: str = "") -> Coverage | None:
+        """Say what the reply withdraws; None where it withdraws nothing."""
+        if reading.meaning not in {Meaning.STOP, Meaning.UNCERTAIN}:
+            return None
+        return self.senders.coverage(reading, recipient or self.recipient)
 
 
 @inbound_app.callback()
@@ -62,13 +96,21 @@ def classify_command(
             help="The country of the sender's number, CN or US-TX. T withdraws in China only.",
         ),
     ] = None,
+    recipient: Annotated[
+        str,
+        typer.Option(
+            metavar="NUMBER",
+            help="What the reply was sent to, a short code or number: with senders_file it tells "
+            "what a STOP covers.",
+        ),
+    ] = "",
     file: Annotated[
         Path | None,
         typer.Option(
             "--csv",
             metavar="FILE",
             help="Many replies: a CSV file in UTF-8 whose first line names the column `body` and, "
-            "if you like, `country`. `-` reads standard input.",
+            "if you like, `country` and `recipient`. `-` reads standard input.",
         ),
     ] = None,
     keywords: Annotated[
@@ -78,6 +120,13 @@ def classify_command(
             help="Use the lists in this folder. Default: the setting keywords_dir.",
         ),
     ] = None,
+    senders: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Use this register of senders. Default: the setting senders_file.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON; for a file one object a line.")
     ] = False,
@@ -85,9 +134,10 @@ def classify_command(
     """
     Say what a reply means: STOP, START, HELP, NONE or UNCERTAIN, and why.
 
-    The worker reads replies in the same way. STOP withdraws. UNCERTAIN stops
-    the sender's campaign for that person and goes to review. START asks for
-    messages again. HELP and NONE change nothing.
+    The worker reads replies in the same way. STOP withdraws: from the sender or
+    campaign that the register knows by its name or number, else everything.
+    UNCERTAIN stops the sender's campaign for that person and goes to review.
+    START asks for messages again. HELP and NONE change nothing.
 
     Try a reply: `consent-gate inbound classify "Stop. Thank you"`
 
@@ -100,34 +150,39 @@ def classify_command(
         raise typer.BadParameter("give either TEXT or --csv FILE")
     if country is not None and not _COUNTRY.fullmatch(country):
         raise typer.BadParameter("write two letters, such as CN", param_hint="--country")
-    lists = load_lists(keywords or settings_of(ctx).settings.keywords_dir)
+    settings = settings_of(ctx).settings
+    lists = load_lists(keywords or settings.keywords_dir)
+    reader = _Reader(
+        lists, load_senders(senders or settings.senders_file, lists), country, recipient
+    )
     if file is not None:
-        _classify_file(file, country, lists, as_json=as_json)
+        _classify_file(file, reader, as_json=as_json)
         return
     assert text is not None  # noqa: S101 - one of the two is given
-    reading = classify(text, country, lists)
-    yes = confirms(text, country, lists)
+    reading, yes = reader.read(text)
+    covered = reader.coverage(reading)
     if as_json:
-        typer.echo(json.dumps(_fields(reading, yes=yes), ensure_ascii=False, indent=2))
+        told = _fields(reading, covered, yes=yes)
+        typer.echo(json.dumps(told, ensure_ascii=False, indent=2))
         return
-    for name, value in _rows(reading, lists).items():
+    for name, value in _rows(reading, covered, lists).items():
         typer.echo(f"{name:<8} {value}")
     if yes:
         typer.echo("confirms yes: it answers a double opt-in")
 
 
-def _classify_file(file: Path, country: str | None, lists: KeywordLists, *, as_json: bool) -> None:
+def _classify_file(file: Path, reader: _Reader, *, as_json: bool) -> None:
     """Classify line by line, so that a file of any size takes no memory."""
     counts: Counter[Meaning] = Counter()
     with _opened(file) as source:
         for reply in _replies(source, file):
-            reading = classify(reply.body, reply.country or country, lists)
+            reading, yes = reader.read(reply.body, reply.country)
             if not counts and not as_json:
                 typer.echo(f"{'line':>7}  {'meaning':<9}  {'keyword':<{_KEYWORD_CELLS}}  reply")
             counts[reading.meaning] += 1
             if as_json:
-                yes = confirms(reply.body, reply.country or country, lists)
-                fields = {"line": reply.line, **_fields(reading, yes=yes)}
+                covered = reader.coverage(reading, reply.recipient)
+                fields = {"line": reply.line, **_fields(reading, covered, yes=yes)}
                 typer.echo(json.dumps(fields, ensure_ascii=False))
             else:
                 typer.echo(_line(reply, reading))
@@ -166,6 +221,7 @@ def _replies(source: TextIO, file: Path) -> Iterator[_Reply]:
             )
         body_at = header.index("body")
         country_at = header.index("country") if "country" in header else None
+        recipient_at = header.index("recipient") if "recipient" in header else None
         for fields in lines:
             if not fields:
                 continue
@@ -180,7 +236,8 @@ def _replies(source: TextIO, file: Path) -> Iterator[_Reply]:
                     f"{where}, line {lines.line_num}: the country is no country. Write two "
                     "letters, such as CN, or nothing."
                 )
-            yield _Reply(lines.line_num, fields[body_at], country or None)
+            recipient = fields[recipient_at].strip() if recipient_at is not None else ""
+            yield _Reply(lines.line_num, fields[body_at], country or None, recipient)
     except csv.Error as error:
         raise ConfigError(
             f"{where}, line {lines.line_num}: this is not CSV ({error}). Look for a quotation mark "
@@ -188,7 +245,14 @@ def _replies(source: TextIO, file: Path) -> Iterator[_Reply]:
         ) from error
 
 
-def _fields(reading: Reading, *, yes: bool) -> dict[str, Any]:
+def _fields(reading: Reading, covered: Coverage | None, *, yes: bool) -> dict[str, Any]:
+    scope = None
+    if covered is not None:
+        scope = {
+            "sender_id": covered.scope.sender_id,
+            "campaign_id": covered.scope.campaign_id,
+            "because": covered.because.name,
+        }
     return {
         "meaning": reading.meaning.value,
         "why": reading.why.name,
@@ -198,22 +262,31 @@ def _fields(reading: Reading, *, yes: bool) -> dict[str, Any]:
         "slip": reading.slip,
         "all": reading.all,
         "names": reading.names,
+        "scope": scope,
         "confirms": yes,
     }
 
 
-def _rows(reading: Reading, lists: KeywordLists) -> dict[str, str]:
+def _rows(reading: Reading, covered: Coverage | None, lists: KeywordLists) -> dict[str, str]:
     """Say the same in words."""
     rows = {"meaning": reading.meaning.value, "why": reading.why.value}
     if reading.keyword is not None and reading.language is not None:
         slip = ", typed with a slip or in pieces" if reading.slip else ""
         language = lists.language_name(reading.language)
         rows["keyword"] = f"{reading.keyword} ({language}, {reading.language}.yaml{slip})"
-    if reading.all:
-        rows["scope"] = "everything"
-    if reading.names is not None:
+    if covered is not None:
+        rows["scope"] = f"{_scope(covered)}: {covered.because.value}"
+    if reading.names is not None and (covered is None or covered.because is not Because.NAMED):
         rows["names"] = f"{reading.names} (may be a sender, a campaign or a kind of message)"
     return rows
+
+
+def _scope(covered: Coverage) -> str:
+    if covered.scope.campaign_id is not None:
+        return f"campaign {covered.scope.campaign_id}"
+    if covered.scope.sender_id is not None:
+        return f"sender {covered.scope.sender_id}"
+    return "everything"
 
 
 def _line(reply: _Reply, reading: Reading) -> str:

@@ -156,6 +156,7 @@ _COMPUTED = {
     "state_dir": "the user's state folder, such as `~/.local/state/consent-gate`",
     "policy_dir": "the policy in the package",
     "keywords_dir": "the lists in the package",
+    "answers_file": "the answers in the package",
     "secrets_dir": "in the user's configuration folder, such as `~/.config/consent-gate/secrets`",
 }
 

@@ -22,7 +22,7 @@ import annotated_types
 import yaml
 from pydantic import ValidationError
 
-from streams.config.settings import Settings, kind_of, nearest
+from streams.config.settings import File, Settings, kind_of, nearest
 from streams.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "CONSENT_GATE_"
@@ -83,7 +83,7 @@ class _Written:
                 self.mistakes.append(f"{path}:{line}: {'.'.join(keys)} is set twice")
             self.places[keys] = f"{path}:{line}"
         for name, value in values.items():
-            if name in _FOLDERS and isinstance(value, str) and value:
+            if name in _PATHS and isinstance(value, str) and value:
                 # Relative to the file, not to where the command happens to be run.
                 value = str(path.parent / Path(value).expanduser())
             self.values[str(name)] = value
@@ -178,8 +178,10 @@ def expected(name: str) -> str:
     return f"a whole number from {least} to {most}"
 
 
-_FOLDERS = frozenset(
-    name for name, setting in Settings.model_fields.items() if setting.annotation is Path
+_PATHS = frozenset(
+    name
+    for name, setting in Settings.model_fields.items()
+    if setting.annotation in (Path, File | None)
 )
 _MAPPINGS = frozenset(
     name for name, setting in Settings.model_fields.items() if setting.default_factory is dict
@@ -214,6 +216,8 @@ def _from_text(name: str, text: str) -> Any:
             ) from None
     if text == "" and setting.default is None:
         return None
+    if setting.annotation is bool and text.lower() in ("true", "false"):
+        return text.lower() == "true"
     if setting.title is None and re.fullmatch(r"[+-]?\d+", text, re.ASCII):
         return int(text)
     return text

@@ -157,7 +157,12 @@ def _default_keywords_dir() -> Path:
     return data_dir("keywords")
 
 
+def _default_answers_file() -> Path:
+    return data_dir("keywords") / "answers" / "answers.yaml"
+
+
 Folder = Annotated[Path, BeforeValidator(_as_path)]
+File = Annotated[Path, BeforeValidator(_as_path)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -225,6 +230,26 @@ class Settings(BaseModel):
         description="Folder with the lists of words that replies are read by, one YAML file a "
         "language; docs/keywords.md explains them. Default: the lists that come with the package. "
         "A word that is missing is a withdrawal that goes unheard.",
+    )
+    senders_file: File | None = Field(
+        None,
+        title="a file",
+        description="YAML file that says which sender or campaign a short code or number belongs "
+        "to, and by which names replies call it; docs/keywords.md explains it. Unset: a STOP that "
+        "is not in doubt covers everything.",
+    )
+    answers_file: File = Field(
+        title="a file",
+        default_factory=_default_answers_file,
+        description="YAML file with what people get back when they reply STOP, START or HELP, by "
+        "language. Default: the one that comes with the package, which answers a STOP only. A text "
+        "with marketing in it makes a confirmation unlawful.",
+    )
+    confirm_stops: bool = Field(
+        True,
+        title="true or false",
+        description="Whether the worker asks for one confirmation of each STOP, within five "
+        "minutes. The gate lets one pass although the person has just withdrawn.",
     )
     secrets_dir: Folder = Field(
         title="a folder",

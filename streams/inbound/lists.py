@@ -16,6 +16,7 @@ from pathlib import Path
 import yaml
 
 from streams.errors import ConfigError
+from streams.inbound.flat_file import FlatFile, line_of
 from streams.inbound.folding import fold
 from streams.inbound.slips import Vocabulary
 
@@ -204,120 +205,62 @@ def _words(phrases: Mapping[Phrase, Entry], roles: Iterable[Role]) -> set[str]:
     return {word for phrase, entry in phrases.items() if entry.role in wanted for word in phrase}
 
 
-class _File:
+class _File(FlatFile):
     """One language's file, read and checked. What is wrong goes into ``mistakes``."""
 
     def __init__(self, path: Path, mistakes: list[str]) -> None:
-        self._path = path
-        self._mistakes = mistakes
+        super().__init__(path, mistakes, MAX_FILE_CHARACTERS)
         self.language = ""
         self.name = ""
         self.entries: dict[Phrase, Entry] = {}
         self._lines: dict[Phrase, int] = {}
-        fields = self._fields()
+        if self.root is None:
+            return
+        fields = self.mapping(self.root, _FIELDS, "the file")
         if not fields:
             return
         for required in ("language", "name", "sources"):
             if required not in fields:
-                self._wrong(1, f"{required} is missing", f"add a line `{required}: ...`")
+                self.wrong(1, f"{required} is missing", f"add a line `{required}: ...`")
                 return
-        self.name = self._text(fields["name"]) or ""
-        self._items(fields["sources"], "sources")
-        self.language = self._text(fields["language"]) or ""
+        self.name = self.text(fields["name"]) or ""
+        self.items(fields["sources"], "sources")
+        self.language = self.text(fields["language"]) or ""
         if self.language != path.stem or not _CODE.fullmatch(self.language):
-            self._wrong(
-                _line(fields["language"]),
+            self.wrong(
+                line_of(fields["language"]),
                 f"language is {self.language!r} in a file named {path.name}",
                 "write a language's code in small letters, the same in both",
             )
         for role in Role:
-            for node in self._items(fields.get(role.value), role.value):
+            for node in self.items(fields.get(role.value), role.value):
                 self._add(role, node)
-
-    def _fields(self) -> dict[str, yaml.Node]:
-        try:
-            source = self._path.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            self._wrong(1, "this is not UTF-8", "save it as UTF-8")
-            return {}
-        except OSError as error:
-            raise ConfigError(f"{self._path} cannot be read: {error.strerror}.") from error
-        if len(source) > MAX_FILE_CHARACTERS:
-            self._wrong(1, "the file is too large", f"keep it under {MAX_FILE_CHARACTERS} letters")
-            return {}
-        try:
-            # Nothing is constructed, and nothing resolved: `no`, `off` and `yes` are words here.
-            # What is composed is shared, never copied, so that aliases cannot expand.
-            root = yaml.compose(source, Loader=yaml.BaseLoader)
-        except yaml.MarkedYAMLError as error:
-            mark = error.problem_mark
-            self._wrong(mark.line + 1 if mark else 1, f"no YAML: {error.problem}", "mend the line")
-            return {}
-        except (yaml.YAMLError, RecursionError):
-            self._wrong(1, "no YAML", "take out control characters and deep nesting")
-            return {}
-        return self._mapping(root, _FIELDS, "the file") if root is not None else self._empty()
-
-    def _empty(self) -> dict[str, yaml.Node]:
-        self._wrong(1, "the file is empty", "fill it or remove it")
-        return {}
-
-    def _mapping(self, node: yaml.Node, known: frozenset[str], what: str) -> dict[str, yaml.Node]:
-        if not isinstance(node, yaml.MappingNode):
-            self._wrong(_line(node), f"{what} is no mapping", "write `key: value` lines")
-            return {}
-        fields: dict[str, yaml.Node] = {}
-        for key_node, value in node.value:
-            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
-            if key in fields:
-                self._wrong(_line(key_node), f"{key} stands twice", "join the two")
-            elif key not in known:
-                self._wrong(
-                    _line(key_node), f"unknown key {key}", "use one of " + ", ".join(sorted(known))
-                )
-            else:
-                fields[key] = value
-        return fields
-
-    def _items(self, node: yaml.Node | None, what: str) -> list[yaml.Node]:
-        if node is None:
-            return []
-        if not isinstance(node, yaml.SequenceNode) or not node.value:
-            self._wrong(_line(node), f"{what} is no list, or empty", "write `- ...` lines")
-            return []
-        return list(node.value)
-
-    def _text(self, node: yaml.Node) -> str | None:
-        if isinstance(node, yaml.ScalarNode) and node.value.strip():
-            return str(node.value)
-        self._wrong(_line(node), "text is missing here", "write a word or a phrase")
-        return None
 
     def _add(self, role: Role, node: yaml.Node) -> None:
         countries: frozenset[str] | None = None
         not_in: frozenset[str] | None = None
         phrase_node = node
         if isinstance(node, yaml.MappingNode):
-            fields = self._mapping(node, frozenset({"phrase", "countries", "not_in"}), "the entry")
+            fields = self.mapping(node, frozenset({"phrase", "countries", "not_in"}), "the entry")
             if "phrase" not in fields:
-                self._wrong(_line(node), "the entry has no phrase", "add `phrase: ...`")
+                self.wrong(line_of(node), "the entry has no phrase", "add `phrase: ...`")
                 return
             phrase_node = fields["phrase"]
             countries = self._countries(fields.get("countries"))
             not_in = self._countries(fields.get("not_in"))
-        text = self._text(phrase_node)
+        text = self.text(phrase_node)
         if text is None:
             return
         words = fold(text).words
-        line = _line(phrase_node)
+        line = line_of(phrase_node)
         if not 1 <= len(words) <= MAX_PHRASE_WORDS:
-            self._wrong(
+            self.wrong(
                 line,
                 f"{text!r} comes to {len(words)} words",
                 f"an entry has 1 to {MAX_PHRASE_WORDS}, and signs alone are none",
             )
         elif words in self.entries:
-            self._wrong(
+            self.wrong(
                 line,
                 f"{text!r} stands already on line {self._lines[words]}, compared as replies are",
                 "keep one of them",
@@ -330,19 +273,11 @@ class _File:
         if node is None:
             return None
         found = set()
-        for item in self._items(node, "the countries"):
-            code = self._text(item) or ""
+        for item in self.items(node, "the countries"):
+            code = self.text(item) or ""
             if not _COUNTRY.fullmatch(code):
-                self._wrong(
-                    _line(item), f"{code!r} is no country", "write two capitals, such as CN"
+                self.wrong(
+                    line_of(item), f"{code!r} is no country", "write two capitals, such as CN"
                 )
             found.add(code)
         return frozenset(found)
-
-    def _wrong(self, line: int, what: str, remedy: str) -> None:
-        self._mistakes.append(f"{self._path}:{line}: {what}; {remedy}")
-
-
-def _line(node: yaml.Node) -> int:
-    line: int = node.start_mark.line + 1
-    return line

@@ -82,12 +82,16 @@ class Effects:
     """
     What a batch comes to: records to write, and events that nobody can judge.
 
+    ``then`` is written once all else that the batch comes to is on all replicas, and before the
+    events are acknowledged: what may only be asked for after something else is sure.
+
     Changes of state are not in here: they are made on the :class:`AgentState` that was handed in,
     and count together with these or not at all.
     """
 
     outputs: Sequence[Output] = ()
     refused: Sequence[Refused] = ()
+    then: Sequence[Output] = ()
 
 
 Handle = Callable[[Sequence[Event[Any]], AgentState], Effects | Awaitable[Effects]]
@@ -174,6 +178,7 @@ def each(handle: HandleOne) -> Handle:
     def handle_batch(events: Sequence[Event[Any]], state: AgentState) -> Effects:
         outputs: list[Output] = []
         refused: list[Refused] = []
+        then: list[Output] = []
         for event in events:
             attempt = state.attempt()
             try:
@@ -184,7 +189,8 @@ def each(handle: HandleOne) -> Handle:
             attempt.keep()
             outputs.extend(effects.outputs)
             refused.extend(effects.refused)
-        return Effects(outputs, refused)
+            then.extend(effects.then)
+        return Effects(outputs, refused, then)
 
     return handle_batch
 

@@ -6,7 +6,8 @@ A batch goes through these steps, in this order, and nothing of it is acknowledg
 1. *Skip* what the state has applied already.
 2. *Decode.* What can never be read becomes a dead letter.
 3. *Handle.* The agent's function; its changes of the state are kept aside.
-4. *Deliver* outputs, dead letters and the state's entries; wait until all are acknowledged.
+4. *Deliver* outputs, dead letters and the state's entries; wait until all are acknowledged. Then
+   deliver what may only follow them (:attr:`Effects.then`), and wait again.
 5. *Mark*, if the state changed: from here on the batch counts (:mod:`~.state_log`).
 6. *Acknowledge* (:meth:`Hands.done`), and tell the metrics.
 
@@ -211,6 +212,7 @@ class Lane:
             try:
                 effects, dead, handled = await self._handled(batch, state)
                 written = [self._written(output) for output in effects.outputs]
+                then = [self._written(output) for output in effects.then]
                 break
             except Stop:
                 raise
@@ -235,7 +237,7 @@ class Lane:
             **self._mark.applied,
             **{self._topics[message.topic].name: message.offset for message in batch},
         }
-        await self._committed([*written, *letters], state, applied)
+        await self._committed([*written, *letters], then, state, applied)
         self._count(EventOutcome.HANDLED, handled)
         self._tell_dead(dead)
         self._hands.telemetry.emit(BatchHandled(self.agent.name, time.monotonic() - began))
@@ -315,22 +317,28 @@ class Lane:
             else:
                 effects = timer.act(now, state)
             written = [self._written(output) for output in effects.outputs]
+            then = [self._written(output) for output in effects.then]
         except Stop:
             raise
         except Exception as error:  # noqa: BLE001 - a timer never ends the worker
             self._hands.telemetry.emit(ErrorMet(error))
             return
-        await self._committed(written, state, self._mark.applied)
+        await self._committed(written, then, state, self._mark.applied)
 
     # -------------------------------------------------------------------------------------- writing
 
     async def _committed(
-        self, outputs: Sequence[Written], state: AgentState, applied: Mapping[str, int]
+        self,
+        outputs: Sequence[Written],
+        then: Sequence[Written],
+        state: AgentState,
+        applied: Mapping[str, int],
     ) -> None:
         """Do steps 4 and 5."""
         changes = state.changes()
         if not changes:
             await self._delivered(outputs)
+            await self._delivered(then)
             return
         batch = self._mark.batch + 1
         entries = [
@@ -339,6 +347,7 @@ class Lane:
         ]
         tombstones = [self._state_record(key, None) for key in self._deleted if key not in changes]
         await self._delivered([*outputs, *tombstones, *entries])
+        await self._delivered(then)
         await self._marked(Mark(batch, applied))
         for key, value in changes.items():
             if value is None:

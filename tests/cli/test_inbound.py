@@ -53,12 +53,37 @@ def test_it_says_what_a_reply_means_and_why(run: Classify) -> None:
         "meaning  STOP",
         "why      the message is nothing but that, and words that change nothing",
         "keyword  stop (English, en.yaml)",
+        "scope    everything: nothing says whose number the reply came to",
     ]
 
 
 def test_it_says_what_a_stop_covers(run: Classify) -> None:
-    assert "scope    everything" in run("STOP ALL").output
+    assert "scope    everything: the reply says" in run("STOP ALL").output
     assert "names    promo" in run("STOP PROMO").output
+    assert "scope    sender 36111" in run("STOP this bill", "--recipient", "36111").output
+    assert "scope" not in run("thanks", "--recipient", "36111").output
+
+
+def test_the_register_of_senders_counts(run: Classify, tmp_path: Path) -> None:
+    register = tmp_path / "senders.yaml"
+    register.write_text("senders: [{sender_id: acme, recipients: ['36111'], names: [Acme]}]\n")
+
+    def scope(*args: str) -> str:
+        return run(*args, "--senders", register).output
+
+    assert "scope    sender acme: the reply came to its number" in scope(
+        "stop", "--recipient", "36111"
+    )
+    assert "scope    sender acme: the reply names it" in scope("STOP ACME")
+    printed = run(
+        "--csv", "-", "--senders", register, "--json", stdin=b"body,recipient\nstop,36111\nhi,\n"
+    )
+    assert [json.loads(line)["scope"] for line in printed.output.splitlines()] == [
+        {"sender_id": "acme", "campaign_id": None, "because": "RECIPIENT"},
+        None,
+    ]
+    register.write_text("senders: []\n")
+    assert f"{register}:1: senders is no list" in refusal(run("stop", "--senders", register))
 
 
 def test_it_says_what_answers_a_double_opt_in(run: Classify) -> None:
@@ -84,6 +109,7 @@ def test_json_has_every_field(run: Classify) -> None:
         "slip": False,
         "all": False,
         "names": "promo",
+        "scope": {"sender_id": None, "campaign_id": None, "because": "NOT_SAID"},
         "confirms": False,
     }
 
