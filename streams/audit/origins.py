@@ -178,6 +178,22 @@ def _occasion(tried: Tried) -> str:
     return f"the request's occasion of kind {occasion.kind}" if occasion else "the occasion"
 
 
+def _answer(tried: Tried) -> str:
+    match _value(tried, "answer"):
+        case "TO_STOP":
+            return "it answers the STOP by SMS that was folded last, for the first time, in time"
+        case "REPEATED":
+            return "the message that the occasion names was answered already"
+        case _:
+            return "it answers the message that the occasion names"
+
+
+def _referral(tried: Tried) -> str:
+    how = "an invitation" if tried.case.request.referral is None else "the request has a referral"
+    before = _value(tried, "referral") == "REPEATED"
+    return f"{how}, and {'one' if before else 'none'} was let go before"
+
+
 def _marks(tried: Tried) -> str:
     request = tried.case.request
     if request.referral is not None:
@@ -233,6 +249,8 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "names": _names,
     "claims": _claims,
     "occasion": _occasion,
+    "answer": _answer,
+    "referral": _referral,
     "marks": _marks,
     "validity": _validity,
     "campaign": _campaign,

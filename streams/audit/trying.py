@@ -13,10 +13,11 @@ from typing import Any, assert_never
 
 from streams.policy.cases.cases import Case, HistoryItem, made_up_id
 from streams.policy.facts import Assessment, assess
+from streams.policy.once import after_decision, answered_message
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
-from streams.records.decisions import Outcome, Refusal
+from streams.records.decisions import Outcome, Refusal, SmsDecision
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
 from streams.records.subject import SubjectState
 from streams.state.broadcast import CampaignTable, NameConsentTable
@@ -121,6 +122,13 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
                 )
             case NameConsent():
                 names.apply(item.record.subject, item.record)
+            case SmsDecision():
+                subject_id = item.record.subject_id
+                states[subject_id] = after_decision(
+                    states.get(subject_id) or SubjectState(subject_id),
+                    item.record,
+                    answered_message(case.request),
+                )
             case Campaign():
                 campaigns.apply(item.record)
             case _:

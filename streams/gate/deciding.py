@@ -43,6 +43,7 @@ from streams.policy.facts import (
     content_of,
     repeats,
 )
+from streams.policy.once import after_sending
 from streams.policy.policy import Policy
 from streams.records.decisions import Outcome
 from streams.records.e164 import is_e164
@@ -196,6 +197,8 @@ class Deciding:
         )
         outcome = verdict.outcome
         if outcome is _ALLOWED:
+            if content.answers is not None or content.refers:
+                self._sent_once(partition, subject_id, state, content)
             headers = _headers(own_headers, decision_id, batch.said, valid_until)
             work.outputs.append(_new(Output, (self._topics.allowed, partition, key, raw, headers)))
         elif outcome is _QUARANTINED:
@@ -224,6 +227,16 @@ class Deciding:
         refuse_long(request.purpose, request.campaign_id, request.sender_id, request.template_id)
         content = content_of(request, self._names, self._now_ms)
         return _Kept(content, content_bytes(request)), repeats(request)
+
+    def _sent_once(
+        self, partition: int, subject_id: bytes, state: SubjectState | None, content: Content
+    ) -> None:
+        """Remember at once what may be sent once: the next request of this batch sees it."""
+        # Where nothing was known the number was computed to belong here.
+        before = state or SubjectState(subject_id, placed=True)
+        after = after_sending(before, content.answers, refers=content.refers)
+        if after is not before:
+            self._subjects.change(partition, after)
 
     def _sealer(self, partition: int, subject_id: bytes) -> Sealer:
         """Open the subject's data key, making one if there is none."""

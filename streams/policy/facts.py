@@ -11,6 +11,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from streams.policy.consent import consent_for
+from streams.policy.once import answer, answered_message, referral, refers
 from streams.policy.readings import Campaigns as Campaigns
 from streams.policy.readings import NameConsents as NameConsents
 from streams.policy.readings import (
@@ -34,6 +35,7 @@ from streams.policy.readings import (
     withdrawal,
 )
 from streams.policy.vocabulary import (
+    Answer,
     Basis,
     Campaign,
     Claims,
@@ -48,6 +50,7 @@ from streams.policy.vocabulary import (
     Number,
     Occasion,
     Reassignment,
+    Referral,
     State,
     Suppression,
     Taint,
@@ -86,6 +89,8 @@ class Facts(NamedTuple):
     names: Names
     claims: Claims
     occasion: Occasion
+    answer: Answer
+    referral: Referral
     marks: Marks
     validity: Validity
     campaign: Campaign
@@ -127,6 +132,8 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "names": Names,
     "claims": Claims,
     "occasion": Occasion,
+    "answer": Answer,
+    "referral": Referral,
     "marks": Marks,
     "validity": Validity,
     "campaign": Campaign,
@@ -163,6 +170,10 @@ class Content(NamedTuple):
     claims: Claims
     occasion: Occasion
     marks: Marks
+    answers: str | None
+    """The id of the recipient's message that it answers."""
+    refers: bool
+    """Whether it refers the recipient to us."""
 
 
 def content_of(request: SmsRequested, names: NameConsents, now_ms: int) -> Content:
@@ -177,6 +188,8 @@ def content_of(request: SmsRequested, names: NameConsents, now_ms: int) -> Conte
         claims(request),
         occasion(request),
         marks(request),
+        answered_message(request),
+        refers(request),
     )
 
 
@@ -220,7 +233,19 @@ def assess_content(
     The readings are asked only where there is something to read: what they say of nothing is said
     here, since a dozen calls take longer than all else. A property test compares.
     """
-    purpose, sender_id, campaign_id, by, speaks, named_fact, claim_fact, due_to, looks = content
+    (
+        purpose,
+        sender_id,
+        campaign_id,
+        by,
+        speaks,
+        named_fact,
+        claim_fact,
+        due_to,
+        looks,
+        answers,
+        refers_to_us,
+    ) = content
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
     status, basis, _, _, event_id, _, _, _, _ = view
     if status is _GRANTED:
@@ -252,6 +277,8 @@ def assess_content(
             named_fact,
             claim_fact,
             due_to,
+            _NO_ANSWER if answers is None else answer(state, answers, now_ms),
+            referral(state, refers=True) if refers_to_us else _NO_REFERRAL,
             looks,
             _LIVE if valid_until is None else validity(valid_until, now_ms),
             campaign(campaign_id, campaigns),
@@ -266,6 +293,8 @@ _new = tuple.__new__
 _GRANTED = Consent.GRANTED
 _READABLE = State.READABLE
 _LIVE = Validity.LIVE
+_NO_ANSWER = Answer.NONE
+_NO_REFERRAL = Referral.NONE
 _NO_WITHDRAWAL = Withdrawal.NONE
 _NO_SUPPRESSION = Suppression.NONE
 _NO_ERASURE = Erasure.NONE
@@ -294,6 +323,8 @@ def nothing_known(purpose: str) -> Facts:
         Names.NONE,
         Claims.NONE,
         Occasion.NONE,
+        Answer.NONE,
+        Referral.NONE,
         Marks.NONE,
         Validity.LIVE,
         Campaign.NONE,

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from streams.policy.consent import ConsentView
+from streams.policy.once import INBOUND_SMS
 from streams.policy.vocabulary import (
     Basis,
     Campaign,
@@ -39,9 +40,6 @@ from streams.records.subject import SubjectState
 
 ASKED_FOR = frozenset({"login", "registration", "verification", "password_reset", "payment"})
 """Kinds of occasion at which the recipient asks for a message, such as a password, just now."""
-
-INBOUND_SMS = "inbound_sms"
-"""The kind of occasion that is the recipient's own message to us."""
 
 INVITE_TRIGGERS = frozenset({"tap_invite", "rating", "upload"})
 """What users do that platforms answer with a text to somebody else (case.md: ``rating``)."""

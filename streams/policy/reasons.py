@@ -129,8 +129,7 @@ EMITTED_LATER: frozenset[Reason] = frozenset(
         Reason.TEMPLATE_UNKNOWN,  # templates
         Reason.TEMPLATE_MISMATCH,
         Reason.OPT_OUT_TEXT_MISSING,
-        Reason.DUPLICATE_REQUEST,  # sends remembered
-        Reason.FREQUENCY,
+        Reason.FREQUENCY,  # sends remembered
         Reason.QUIET_HOURS,  # regions and zones
         Reason.ZONE_UNKNOWN,
     }

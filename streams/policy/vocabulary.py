@@ -162,6 +162,23 @@ class Occasion(FactValue):
     PRESENT = "PRESENT"
 
 
+class Answer(FactValue):
+    """Which answer it is to the recipient's own message: none, the first one, or one more."""
+
+    NONE = "NONE"
+    FIRST = "FIRST"
+    TO_STOP = "TO_STOP"
+    REPEATED = "REPEATED"
+
+
+class Referral(FactValue):
+    """Whether somebody refers the recipient to us by it, and whether anybody did before."""
+
+    NONE = "NONE"
+    FIRST = "FIRST"
+    REPEATED = "REPEATED"
+
+
 class Marks(FactValue):
     """Whether the request bears the marks of an invitation, whatever purpose it states."""
 

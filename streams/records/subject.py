@@ -83,6 +83,21 @@ class UploadTaken(Record):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class StopSaid(Record):
+    """
+    The person's own message that was a STOP, while one answer to it is still owed.
+
+    ``digest`` tells which message (:func:`streams.policy.once.message_digest`), ``at`` is the
+    append time of the withdrawal that it became.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("at",)
+
+    digest: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SubjectState(Record):
     """
     All that the gate keeps of one number: no number, no name, no edge to another person by name.
@@ -92,7 +107,9 @@ class SubjectState(Record):
     subject is held (STATE_UNDECODABLE). :data:`OLDER_UNDECODABLE` among them stands for older ones
     that are not named any more. ``applied`` are digests of the last events, oldest first.
     ``reassigned_at`` is the latest day before which no consent counts; ``unregistered_at`` the
-    latest end of a membership.
+    latest end of a membership. ``stop`` is the newest STOP by SMS that was not confirmed,
+    ``answered`` are digests of the messages that were answered last, oldest first, ``referred``
+    says that somebody was let refer the person.
     """
 
     subject_id: bytes
@@ -111,6 +128,9 @@ class SubjectState(Record):
     region: str | None = None
     undecodable: tuple[int, ...] = ()
     applied: tuple[bytes, ...] = ()
+    stop: StopSaid | None = None
+    answered: tuple[bytes, ...] = ()
+    referred: bool = False
 
 
 OLDER_UNDECODABLE = -1

@@ -24,6 +24,7 @@ from dataclasses import replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
+from streams.policy.once import message_digest
 from streams.records.decisions import Refusal
 from streams.records.drafts import making, replacing
 from streams.records.events import (
@@ -37,6 +38,7 @@ from streams.records.subject import (
     OLDER_UNDECODABLE,
     Grant,
     Membership,
+    StopSaid,
     SubjectState,
     UploadTaken,
     UploadTrace,
@@ -99,7 +101,8 @@ def event_digest(event: ConsentEvent) -> bytes:
     """
     Return 16 bytes that tell this event from any other, whoever its subject is.
 
-    Covers everything the fold reads. Equal for a redelivered and for a re-sent event.
+    Covers everything the fold reads but the evidence's reference, which a STOP by SMS is known by:
+    that stands in its event id too. Equal for a redelivered and for a re-sent event.
     """
     said = (
         event.event_id,
@@ -150,9 +153,19 @@ def fold_consent(
             after,
             placed=placed or after.placed,
             applied=remembered(after.applied, digest, ahead=ahead),
+            stop=after.stop if for_key_only else _stop(after, event, appended_at),
         ),
         refusal,
     )
+
+
+def _stop(state: SubjectState, event: ConsentEvent, at: int) -> StopSaid | None:
+    """The STOP by SMS that may still be confirmed: this event, or the one known before."""
+    if event.kind is not ConsentKind.WITHDRAWN or event.source is not Source.INBOUND_SMS:
+        return state.stop
+    if event.evidence is None or not event.evidence.reference:
+        return state.stop
+    return StopSaid(message_digest(state.subject_id, event.evidence.reference), at)
 
 
 def _placed(state: SubjectState, placed: bool) -> SubjectState:
@@ -396,7 +409,11 @@ def _reassign(state: SubjectState, event: ConsentEvent, at: int) -> SubjectState
 
 
 def _erase(state: SubjectState, at: int) -> SubjectState:
-    """Keep the hash, the suppression and the time of erasure; forget the rest."""
+    """
+    Keep the hash, the suppression and the time of erasure; forget the rest.
+
+    That somebody was let refer the person stays too, one bit: nobody may a second time.
+    """
     erased_at = max(at, state.erased_at or 0)
     ahead = state.reassigned_at is not None and state.reassigned_at > erased_at
     return SubjectState(
@@ -407,6 +424,7 @@ def _erase(state: SubjectState, at: int) -> SubjectState:
         erased_at=erased_at,
         undecodable=state.undecodable,
         applied=state.applied,
+        referred=state.referred,
     )
 
 

@@ -260,6 +260,8 @@ def _joined(
         uploads_taken=was.uploads_taken,
         undecodable=was.undecodable,
         applied=now.applied if applied is None else applied,
+        answered=was.answered,
+        referred=now.referred or was.referred,
     )
     if grants_before is None:
         return joined

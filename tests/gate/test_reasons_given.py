@@ -169,6 +169,12 @@ def _claim_unsupported(street: Street) -> SmsDecision:
     return street.ask(street.somebody(yes()), claims=(claim,))
 
 
+def _duplicate_request(street: Street) -> SmsDecision:
+    number, due_to = street.somebody(), Occasion("inbound_sms", "message-1")
+    street.ask(number, purpose="service_reply", occasion=due_to)
+    return street.ask(number, purpose="service_reply", occasion=due_to)
+
+
 def _number_reassigned(street: Street) -> SmsDecision:
     now = now_ms()
     reassigned = said(ConsentKind.NUMBER_REASSIGNED, effective_at=now - A_MINUTE // 2)
@@ -207,6 +213,7 @@ GIVEN: dict[Reason, Callable[[Street], SmsDecision]] = {
         street.somebody(), purpose="transactional", occasion=ORDER
     ),
     Reason.EXPIRED: lambda street: street.ask(street.somebody(yes()), valid_until=now_ms() - 1),
+    Reason.DUPLICATE_REQUEST: _duplicate_request,
     Reason.EVIDENCE_CONTRADICTORY: _evidence_contradictory,
     Reason.PURPOSE_MISMATCH: lambda street: street.ask(
         street.somebody(), purpose="otp", occasion=LOGIN, claims=(Claim("admirer"),)

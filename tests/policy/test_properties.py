@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy import readings
+from streams.policy import once, readings
 from streams.policy.consent import consent_for
 from streams.policy.facts import VOCABULARY, Facts, assess
 from streams.policy.policy import Policy
@@ -27,7 +27,7 @@ from streams.records.requests import (
     Referral,
     SmsRequested,
 )
-from streams.records.subject import Grant, Membership, SubjectState, Withdrawal
+from streams.records.subject import Grant, Membership, StopSaid, SubjectState, Withdrawal
 from tests.policy.messages import (
     FRIEND,
     NOW,
@@ -54,6 +54,7 @@ PURPOSES = ("invite", "marketing", "transactional", "otp", "service_reply")
 NEED_CONSENT = ("invite", "marketing")
 TIMES = st.integers(NOW - 5, NOW + 5)
 OFFSETS = st.integers(0, 20)
+DIGESTS = st.sampled_from([once.message_digest(b"s" * 16, reference) for reference in "123"])
 unhurried = settings(deadline=None)
 """A shared machine may stop a test for longer than any deadline."""
 
@@ -108,6 +109,9 @@ def states() -> st.SearchStrategy[SubjectState]:
             max_size=2,
         ).map(tuple),
         undecodable=st.sampled_from(((), (), (), (3,))),
+        stop=st.none() | st.builds(StopSaid, DIGESTS, TIMES),
+        answered=st.lists(DIGESTS, max_size=2).map(tuple),
+        referred=st.booleans(),
     )
 
 
@@ -157,6 +161,8 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         readings.named(message, NameTable(FRIEND), NOW),
         readings.claims(message),
         readings.occasion(message),
+        once.answer(state, once.answered_message(message), NOW),
+        once.referral(state, refers=once.refers(message)),
         readings.marks(message),
         readings.validity(message.valid_until, NOW),
         readings.campaign(message.campaign_id, CampaignTable("paused")),

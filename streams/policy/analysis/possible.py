@@ -94,6 +94,25 @@ DEPENDENCIES: tuple[Dependency, ...] = (
         "taint follows from where the number is from, the purpose and the person's own consent",
     ),
     Dependency(
+        ("purpose", "occasion", "answer"),
+        lambda purpose, occasion, answer: (
+            (answer != "NONE") == (purpose == "service_reply" and occasion == "INBOUND")
+        ),
+        "only a reply that names the recipient's message answers one",
+    ),
+    Dependency(
+        ("purpose", "referral"),
+        lambda purpose, referral: purpose != "invite" or referral != "NONE",
+        "an invitation refers the recipient to us",
+    ),
+    Dependency(
+        ("purpose", "marks", "referral"),
+        lambda purpose, marks, referral: (
+            referral == "NONE" or purpose == "invite" or marks == "INVITATION"
+        ),
+        "a referral is a mark of an invitation",
+    ),
+    Dependency(
         ("claims", "marks"),
         lambda claims, marks: claims == "NONE" or marks == "INVITATION",
         "a claim about people is a mark of an invitation",

@@ -27,7 +27,7 @@ from streams.policy.documents import Document, every_document, is_null
 from streams.policy.facts import VOCABULARY
 from streams.policy.mistakes import Mistakes, nearest
 from streams.policy.reasons import Reason
-from streams.records.decisions import Outcome
+from streams.records.decisions import Outcome, SmsDecision
 from streams.records.e164 import is_e164
 from streams.records.events import (
     Campaign,
@@ -46,9 +46,9 @@ MOST_CHARACTERS: Final = 8 * 1024 * 1024
 THIS_MESSAGE: Final = "this-message"
 """As ``confirmed_sha256``: the hash of the very recipient and body of the case."""
 
-Said: TypeAlias = ConsentEvent | ContactEntry | NameConsent | Campaign
+Said: TypeAlias = ConsentEvent | ContactEntry | NameConsent | Campaign | SmsDecision
 
-_LATER: Final = ("template", "decision")
+_LATER: Final = ("template",)
 """What a history will be able to hold, once the gate reads it."""
 
 _TIME_FIELD: Final = {
@@ -56,6 +56,7 @@ _TIME_FIELD: Final = {
     "contact_entry": "uploaded_at",
     "name_consent": "occurred_at",
     "campaign": "since",
+    "decision": "decided_at",
 }
 DAY_MS: Final = 86_400_000
 
@@ -170,7 +171,7 @@ class _Reading:
         if document.mistakes > before or at is None or recipient is None or case_id is None:
             return None
         request = _request(document, request_node, case_id, at, recipient)
-        history = _history(document, entries.get("history"), at, recipient)
+        history = _history(document, entries.get("history"), at, recipient, request)
         expect = _expectation(document, entries["expect"]) if "expect" in entries else None
         if document.mistakes > before or request is None:
             return None
@@ -216,7 +217,11 @@ def _request(
 
 
 def _history(
-    document: Document, node: yaml.Node | None, at: int, recipient: str
+    document: Document,
+    node: yaml.Node | None,
+    at: int,
+    recipient: str,
+    request: SmsRequested | None,
 ) -> tuple[HistoryItem, ...]:
     """
     Read the history in its order.
@@ -230,7 +235,7 @@ def _history(
     previous = min([at, *filter(None, (_time_written(item) for item in nodes))]) - DAY_MS
     items = []
     for number, item in enumerate(nodes):
-        record = _said(document, item, number, previous + 1, recipient)
+        record = _said(document, item, number, previous + 1, recipient, request)
         if record is None:
             continue
         previous = min(max(previous, _time_of(record)), at)
@@ -257,10 +262,17 @@ def _time_of(record: Said) -> int:
             return record.uploaded_at
         case Campaign():
             return record.since
+        case SmsDecision():
+            return record.decided_at
 
 
 def _said(
-    document: Document, item: yaml.Node, number: int, time: int, recipient: str
+    document: Document,
+    item: yaml.Node,
+    number: int,
+    time: int,
+    recipient: str,
+    request: SmsRequested | None,
 ) -> Said | None:
     known = (*_TIME_FIELD, *_LATER)
     entries = document.mapping(item, "a history item", (), known)
@@ -317,6 +329,10 @@ def _said(
                 kind,
                 {"state": CampaignState.ACTIVE, "by": "somebody", "since": time},
             )
+        case "decision":
+            return read_record(
+                document, node, SmsDecision, kind, _earlier(recipient, request, number, time)
+            )
         case _:
             document.wrong(
                 node,
@@ -324,6 +340,34 @@ def _said(
                 "take the item out until it does",
             )
             return None
+
+
+def _earlier(
+    recipient: str, request: SmsRequested | None, number: int, time: int
+) -> dict[str, object]:
+    """An earlier message like the case's own, which was sent."""
+    return {
+        "decision_id": f"decision-{number + 1}",
+        "request_id": f"request-{number + 1}",
+        "subject_id": made_up_id(recipient),
+        "purpose": request.purpose if request else "",
+        "campaign_id": request.campaign_id if request else None,
+        "sender_id": request.sender_id if request else "",
+        "template_id": request.template_id if request else None,
+        "verdict": Outcome.ALLOWED,
+        "reasons": (),
+        "policy_version": "",
+        "facts": {},
+        "request_partition": 0,
+        "request_offset": number,
+        "attempt": 0,
+        "sequence": number,
+        "consent_offset": 0,
+        "contacts_offset": 0,
+        "broadcast_offsets": {},
+        "decided_at": time,
+        "previous": b"",
+    }
 
 
 def _expectation(document: Document, node: yaml.Node) -> Expectation | None:
