@@ -1,49 +1,49 @@
 """
-Writes the dashboard that Grafana is provisioned with, ``dashboards/overview.json``.
+Writes the dashboards that Grafana is provisioned with, ``dashboards/*.json``.
 
-``python deploy/grafana/generate.py`` writes it, ``--check`` compares and ends with 1 if it differs.
+``python deploy/grafana/generate.py`` writes them, ``--check`` compares and ends with 1 if one
+differs.
 It lives here and not in ``streams``: the library it needs is in the extra ``check`` only, and
 nothing that runs in production may import what production does not install.
 
-The dashboard reads from top to bottom. First: is anyone getting what they should not, and is
-anything stuck? Then what is decided; why something was not sent; how fast; how the state does. What
-the rules blocked, what is held, what the gate itself could not judge, what nobody could read and
-what is lost are five panels and never one series.
+The gates' dashboard reads from top to bottom. First: is anyone getting what they should not, and
+is anything stuck? Then what is decided; why something was not sent; how fast; how the state does.
+What the rules blocked, what is held, what the gate itself could not judge, what nobody could read
+and what is lost are five panels and never one series. The worker's dashboard is in worker.py.
 
 A metric that does not exist, a label it has not, or a query that finds nothing on a running gate
-fails in ``tests/deploy``.
+and worker fails in ``tests/deploy``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from grafana_foundation_sdk.builders import dashboard
-from grafana_foundation_sdk.builders.stat import Panel as StatPanel
-from grafana_foundation_sdk.builders.table import Panel as TablePanel
-from grafana_foundation_sdk.builders.timeseries import Panel as TimeseriesPanel
-from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import (
-    DashboardCursorSync,
-    VariableOption,
-    VariableRefresh,
-    VariableSort,
+from panels import (
+    ANY_IS_BAD,
+    BLUE,
+    GREEN,
+    GREY,
+    RED,
+    SOURCE,
+    YELLOW,
+    Panel,
+    Query,
+    as_json,
+    board_of,
+    lines,
 )
-from panels import BLUE, GREEN, GREY, RED, SOURCE, YELLOW, Query, lines
 from panels import rows as table_of
 from panels import value as one
+from worker import worker
 
-FILE = Path(__file__).parent / "dashboards" / "overview.json"
+FOLDER = Path(__file__).parent / "dashboards"
 
-GATE = 'instance=~"$gate"'
+GATE = 'job="consent-gate", instance=~"$gate"'
 """The gates chosen at the top of the dashboard. In every selector."""
-
-ANY_IS_BAD = [(None, GREEN), (1, RED)]
-
-Panel = StatPanel | TablePanel | TimeseriesPanel
 
 
 def rate(metric: str, by: str, selector: str = "") -> str:
@@ -63,7 +63,7 @@ def quantiles(metric: str, selector: str = "") -> list[Query]:
 
 def is_all_well() -> Iterator[Panel]:
     """Yield the first row: numbers that are green or say where to look."""
-    up = f'count(up{{job="consent-gate", {GATE}}})'
+    up = f"count(up{{{GATE}}})"
     ready = f"sum(min by (instance) (consent_gate_condition{{{GATE}}}))"
     yield one(
         "Gates not ready",
@@ -453,31 +453,15 @@ ROWS = {
 
 def overview() -> str:
     """Return the dashboard as JSON text."""
-    board = (
-        dashboard.Dashboard("consent-gate")
-        .uid("consent-gate-overview")
-        .description("Every SMS is decided by its recipient's consent: is it, and how fast.")
-        .tags(["consent-gate"])
-        .readonly()
-        .refresh("10s")
-        .time("now-1h", "now")
-        .tooltip(DashboardCursorSync.CROSSHAIR)
-        .with_variable(
-            dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
-        )
-        .with_variable(
-            dashboard.QueryVariable("gate")
-            .label("Gate")
-            .datasource(SOURCE)
-            .query('label_values(up{job="consent-gate"}, instance)')
-            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
-            .sort(VariableSort.ALPHABETICAL_ASC)
-            .multi(True)
-            .include_all(True)
-            .all_value(".*")
-            .current(VariableOption(selected=True, text="All", value="$__all"))
-        )
-        .annotation(
+    board = board_of(
+        "consent-gate",
+        "consent-gate-overview",
+        "Every SMS is decided by its recipient's consent: is it, and how fast.",
+        choice=("gate", "Gate", "consent-gate"),
+        rows={title: panels() for title, panels in ROWS.items()},
+    )
+    return as_json(
+        board.annotation(
             dashboard.AnnotationQuery()
             .name("A policy was loaded")
             .datasource(SOURCE)
@@ -490,26 +474,19 @@ def overview() -> str:
             .text_format("{{instance}}")
         )
     )
-    number = 0
-    for title, panels in ROWS.items():
-        number += 1
-        board.with_row(dashboard.Row(title).id(number))
-        for panel in panels():
-            number += 1
-            board.with_panel(panel.id(number))
-    return json.dumps(board.build(), cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Write the file, or with ``--check`` say whether it is as it would be written."""
-    text = overview()
-    if arguments == ["--check"]:
-        if FILE.read_text(encoding="utf-8") == text:
-            return 0
-        print(f"{FILE} differs: run `python {Path(__file__).name}` in its folder.", file=sys.stderr)
-        return 1
-    FILE.write_text(text, encoding="utf-8")
-    return 0
+    """Write the files, or with ``--check`` say whether they are as they would be written."""
+    written = {FOLDER / "overview.json": overview(), FOLDER / "worker.json": worker()}
+    if arguments != ["--check"]:
+        for file, text in written.items():
+            file.write_text(text, encoding="utf-8")
+        return 0
+    differing = [f for f, text in written.items() if f.read_text(encoding="utf-8") != text]
+    for file in differing:
+        print(f"{file} differs: run `python {Path(__file__).name}` in its folder.", file=sys.stderr)
+    return 1 if differing else 0
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from grafana_foundation_sdk.builders import (
@@ -13,6 +14,7 @@ from grafana_foundation_sdk.builders import (
     table,
     timeseries,
 )
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.common import (
     BigValueColorMode,
     BigValueGraphMode,
@@ -25,10 +27,14 @@ from grafana_foundation_sdk.models.common import (
     TooltipDisplayMode,
 )
 from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
     DataTransformerConfig,
     DynamicConfigValue,
     Threshold,
     ThresholdsMode,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
 )
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
@@ -36,6 +42,10 @@ SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 """The data source that the variable at the top of the dashboard chooses."""
 
 GREEN, YELLOW, RED, BLUE, GREY = "green", "yellow", "red", "blue", "text"
+
+ANY_IS_BAD = [(None, GREEN), (1, RED)]
+
+Panel = stat.Panel | table.Panel | timeseries.Panel
 
 _STAT_HEIGHT = 4
 _HEIGHT = 8
@@ -180,6 +190,61 @@ def rows(
             .ref_id("A")
         )
     )
+
+
+def board_of(
+    title: str,
+    uid: str,
+    about: str,
+    *,
+    choice: tuple[str, str, str],
+    rows: Mapping[str, Iterable[Panel]],
+) -> dashboard.Dashboard:
+    """
+    A dashboard of rows of panels.
+
+    ``choice`` is the variable at its top by which instances are chosen: its name, its label, and
+    the job whose instances they are.
+    """
+    name, label, job = choice
+    board = (
+        dashboard.Dashboard(title)
+        .uid(uid)
+        .description(about)
+        .tags(["consent-gate"])
+        .readonly()
+        .refresh("10s")
+        .time("now-1h", "now")
+        .tooltip(DashboardCursorSync.CROSSHAIR)
+        .with_variable(
+            dashboard.DatasourceVariable("datasource").label("Prometheus").type("prometheus")
+        )
+        .with_variable(
+            dashboard.QueryVariable(name)
+            .label(label)
+            .datasource(SOURCE)
+            .query(f'label_values(up{{job="{job}"}}, instance)')
+            .refresh(VariableRefresh.ON_TIME_RANGE_CHANGED)
+            .sort(VariableSort.ALPHABETICAL_ASC)
+            .multi(True)
+            .include_all(True)
+            .all_value(".*")
+            .current(VariableOption(selected=True, text="All", value="$__all"))
+        )
+    )
+    number = 0
+    for heading, panels in rows.items():
+        number += 1
+        board.with_row(dashboard.Row(heading).id(number))
+        for panel in panels:
+            number += 1
+            board.with_panel(panel.id(number))
+    return board
+
+
+def as_json(board: dashboard.Dashboard) -> str:
+    """Return a dashboard as the text of its file."""
+    return json.dumps(board.build(), cls=JSONEncoder, indent=2, ensure_ascii=False) + "\n"
 
 
 def _thresholds(steps: Sequence[tuple[float | None, str]]) -> dashboard.ThresholdsConfig:

@@ -459,6 +459,18 @@ class PolicyRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class ConditionNeeded(Fact):
+    """A condition that this process needs to be ready; it does not hold yet."""
+
+    METRICS = (metrics.CONDITIONS,)
+
+    condition: Condition
+
+    def record(self, series: Series) -> None:
+        series.set(metrics.CONDITIONS, 0, self.condition)
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionChanged(Fact):
     """A condition of being ready began or ceased to hold. Emitted by ``Health``."""
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from streams.telemetry import metrics
-from streams.telemetry.catalogue import ConditionChanged
+from streams.telemetry.catalogue import ConditionChanged, ConditionNeeded
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
 
@@ -83,6 +83,8 @@ class Health:
         self._held: dict[Condition, bool] = dict.fromkeys(Condition, False)
         self._reasons: dict[Condition, str] = dict.fromkeys(Condition, "not yet")
         self._beaten_at = clock()
+        for condition in self._conditions:
+            telemetry.emit(ConditionNeeded(condition))
 
     def beat(self) -> None:
         """Say that the loop goes round. To be called at least every ``beat_seconds``."""

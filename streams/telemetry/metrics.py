@@ -245,7 +245,11 @@ BUILD_INFO = Instrument(
     "consent_gate_build_info", Kind.GAUGE, "1 for the version of consent-gate.", (VERSION,)
 )
 CONDITIONS = Instrument(
-    "consent_gate_condition", Kind.GAUGE, "Whether a condition of being ready holds.", (CONDITION,)
+    "consent_gate_condition",
+    Kind.GAUGE,
+    "Whether a condition of being ready holds: of those that this process needs.",
+    (CONDITION,),
+    starts_at_zero=False,
 )
 KAFKA_ERRORS = Instrument(
     "consent_gate_kafka_errors_total",

@@ -92,7 +92,9 @@ def test_everything_starts_after_what_it_needs(services: dict[str, Any]) -> None
     assert after("topics") == {"init": done, "kafka": healthy}
     for gate in ("gate-1", "gate-2"):
         assert after(gate) == {"init": done, "topics": done, "kafka": healthy}
-    assert after("player") == {**after("gate-1"), "gate-1": healthy, "gate-2": healthy}
+    assert after("worker") == after("gate-1")
+    playing = {"gate-1": healthy, "gate-2": healthy, "worker": healthy}
+    assert after("player") == {**after("gate-1"), **playing}
     assert after("grafana") == {"prometheus": healthy}
 
 
@@ -135,11 +137,17 @@ def test_consent_gate_runs_without_privileges_and_writes_its_keys_only_at_init(
         assert keys.get("read_only", False) is (name != "init")
 
 
-def test_prometheus_scrapes_the_gates_that_there_are(gates: dict[str, Any]) -> None:
+def test_prometheus_scrapes_the_gates_and_the_worker_that_there_are(gates: dict[str, Any]) -> None:
     config = yaml.safe_load((ROOT / "deploy" / "prometheus" / "prometheus.yml").read_text())
-    [job] = config["scrape_configs"]
-    [static] = job["static_configs"]
-    assert set(static["targets"]) == {f"{gate}:9464" for gate in gates}
+    targets = {
+        job["job_name"]: set(static["targets"])
+        for job in config["scrape_configs"]
+        for static in job["static_configs"]
+    }
+    assert targets == {
+        "consent-gate": {f"{gate}:9464" for gate in gates},
+        "consent-gate-worker": {"worker:9465"},
+    }
 
 
 def test_folders_that_are_mounted_are_there(services: dict[str, Any]) -> None:
@@ -168,7 +176,7 @@ def test_grafana_finds_its_data_source_and_its_dashboard(services: dict[str, Any
 
 def test_every_command_exists_with_its_options(services: dict[str, Any]) -> None:
     ours = {n: s for n, s in services.items() if s["image"].startswith("consent-gate:")}
-    assert len(ours) == 5
+    assert len(ours) == 6
     for name, service in ours.items():
         assert not unknown(service["command"]), name
 
@@ -183,7 +191,7 @@ def test_init_can_run_twice_and_every_service_can_read_its_settings_then(
     for _ in range(2):
         done = CliRunner().invoke(app, command)
         assert done.exit_code == 0, done.output
-    for name in ("topics", "gate-1", "gate-2", "player"):
+    for name in ("topics", "gate-1", "gate-2", "worker", "player"):
         environment = {k: here(v) for k, v in services[name]["environment"].items()}
         settings = load_settings(None, environment)
         assert settings.bootstrap_servers == "kafka:9092"

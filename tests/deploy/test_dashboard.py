@@ -18,8 +18,18 @@ from tests.deploy.promql import instrument, mistakes, selectors
 from tests.deploy.test_alerts import RECORDED
 
 GRAFANA = ROOT / "deploy" / "grafana"
-DASHBOARD: dict[str, Any] = json.loads((GRAFANA / "dashboards" / "overview.json").read_text())
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+OVERVIEW, WORKER = (
+    json.loads((GRAFANA / "dashboards" / f"{name}.json").read_text())
+    for name in ("overview", "worker")
+)
+
+
+def panels_of(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the panels of a dashboard, without its rows."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+PANELS, WORKER_PANELS = panels_of(OVERVIEW), panels_of(WORKER)
 
 NOT_SHOWN: dict[Instrument, str] = {
     metrics.RESTORE_RECORDS: "`consent-gate status` shows it; here it is the share done",
@@ -38,7 +48,7 @@ def test_the_dashboard_is_what_its_code_writes() -> None:
     assert compared.returncode == 0, compared.stderr
 
 
-@pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel["title"])
+@pytest.mark.parametrize("panel", [*PANELS, *WORKER_PANELS], ids=lambda panel: panel["title"])
 def test_a_panel_says_what_it_shows_and_asks_only_for_what_a_gate_shows(
     panel: dict[str, Any],
 ) -> None:
@@ -48,15 +58,18 @@ def test_a_panel_says_what_it_shows_and_asks_only_for_what_a_gate_shows(
         assert not list(mistakes(expr, RECORDED))
 
 
-def test_every_metric_of_a_gate_is_on_it() -> None:
-    shown = {
-        instrument(selector.metric)
-        for panel in PANELS
-        for expr in expressions(panel)
-        for selector in selectors(expr)
-    }
-    of_a_gate = {each for each in METRICS if not each.name.startswith("consent_gate_worker_")}
-    assert of_a_gate - shown == set(NOT_SHOWN)
+def test_every_metric_is_on_one_of_them() -> None:
+    def shown(panels: list[dict[str, Any]]) -> set[Instrument | None]:
+        return {
+            instrument(selector.metric)
+            for panel in panels
+            for expr in expressions(panel)
+            for selector in selectors(expr)
+        }
+
+    of_a_worker = {each for each in METRICS if each.name.startswith("consent_gate_worker_")}
+    assert not of_a_worker - shown(WORKER_PANELS)
+    assert set(METRICS) - of_a_worker - shown(PANELS) == set(NOT_SHOWN)
 
 
 def test_blocked_held_faulty_dead_and_lost_are_never_in_one_panel() -> None:
@@ -79,18 +92,30 @@ def test_blocked_held_faulty_dead_and_lost_are_never_in_one_panel() -> None:
     }
 
 
-def test_every_selector_of_a_gate_follows_the_choice_of_gates() -> None:
-    for panel in PANELS:
+@pytest.mark.parametrize(
+    ("panels", "job", "chosen"),
+    [(PANELS, "consent-gate", "$gate"), (WORKER_PANELS, "consent-gate-worker", "$worker")],
+    ids=["overview", "worker"],
+)
+def test_every_selector_follows_the_choice_at_the_top(
+    panels: list[dict[str, Any]], job: str, chosen: str
+) -> None:
+    for panel in panels:
         for selector in (s for expr in expressions(panel) for s in selectors(expr)):
             if selector.metric not in RECORDED:
-                assert ("instance", "=~", "$gate") in selector.matchers, panel["title"]
+                # Both: a worker shows the names of a gate's metrics too, such as its conditions.
+                assert ("job", "=", job) in selector.matchers, panel["title"]
+                assert ("instance", "=~", chosen) in selector.matchers, panel["title"]
 
 
-def test_panels_have_ids_of_their_own_and_do_not_lie_on_each_other() -> None:
-    ids = [panel["id"] for panel in DASHBOARD["panels"]]
+@pytest.mark.parametrize("dashboard", [OVERVIEW, WORKER], ids=["overview", "worker"])
+def test_panels_have_ids_of_their_own_and_do_not_lie_on_each_other(
+    dashboard: dict[str, Any],
+) -> None:
+    ids = [panel["id"] for panel in dashboard["panels"]]
     assert len(ids) == len(set(ids))
     cells: Counter[tuple[int, int]] = Counter()
-    for panel in DASHBOARD["panels"]:
+    for panel in dashboard["panels"]:
         place = panel["gridPos"]
         assert place["x"] + place["w"] <= 24, panel["title"]
         cells.update(

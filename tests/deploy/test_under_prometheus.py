@@ -19,8 +19,8 @@ from streams.testing.records import an_sms_requested
 from tests.deploy.programs import need
 from tests.deploy.promql import selectors
 from tests.deploy.test_alerts import ALERTS, RULES
-from tests.deploy.test_dashboard import DASHBOARD, PANELS, expressions
-from tests.deploy.watched import Prometheus, a_gate_process, a_prometheus, play_a_day
+from tests.deploy.test_dashboard import OVERVIEW, PANELS, WORKER_PANELS, expressions
+from tests.deploy.watched import Prometheus, a_prometheus, play_a_day, processes
 from tests.gate.bed import Bed, wait_for
 
 pytestmark = pytest.mark.kafka
@@ -31,6 +31,10 @@ REQUESTS = 1_000
 SILENT_PANELS = {
     "Allowed: off yesterday by": "there is no yesterday",
     "Errors of Kafka clients": "a code's series begins with its first error, and there was none",
+}
+
+SILENT_SERIES = {
+    "consent_gate_worker_retries_total": "a series begins with its first error, and there was none",
 }
 
 FIRING = {
@@ -51,13 +55,13 @@ def prometheus(
     program = need("prometheus", "Debian: apt install prometheus")
     folder: Path = tmp_path_factory.mktemp("watched")
     bed = Bed(kafka.bootstrap_servers, f"t{secrets.token_hex(3)}.", folder)
-    [port] = free_ports(1)
-    with a_prometheus(program, port, folder) as watching:
+    gate_port, worker_port = free_ports(2)
+    with a_prometheus(program, gate_port, worker_port, folder) as watching:
         yesterday(bed)
         # Prometheus begins to scrape some seconds after it answers. It is to see the gate's
         # numbers before the restore moves them.
-        wait_for(lambda: watching.values("up == 0"), 20, "for the first scrape")
-        with a_gate_process(bed.settings, port, folder) as config:
+        wait_for(lambda: len(watching.values("up == 0")) == 2, 20, "for the first scrapes")
+        with processes(bed.settings, gate_port, worker_port, folder) as config:
             until_the_day_is_seen(config, watching)
             yield watching
 
@@ -71,20 +75,33 @@ def yesterday(bed: Bed) -> None:
 
 
 def until_the_day_is_seen(config: Path, watching: Prometheus) -> None:
-    """Play the demo's day once the gate is ready, and wait until Prometheus has all of it."""
-    wait_for(lambda: min(watching.values("consent_gate_condition"), default=0) == 1, 30)
+    """Play the demo's day once both are ready, and wait until Prometheus has all of it."""
+    for job in ("consent-gate", "consent-gate-worker"):
+        ready = f'consent_gate_condition{{job="{job}"}}'
+        wait_for(partial(_holds, watching, ready), 30, f"for {job} to be ready")
     play_a_day(config, REQUESTS)
     for expr in (
         "consent_gate:allowed_share:1h",
         # A second scrape of series that begin with their first event.
         "rate(consent_gate_reasons_total[30s])",
+        "rate(consent_gate_worker_events_total[30s])",
     ):
         wait_for(partial(watching.values, expr), 30, f"for {expr}")
 
 
+def _holds(watching: Prometheus, expr: str) -> bool:
+    return min(watching.values(expr), default=0) == 1
+
+
 def asked(expr: str) -> str:
     """Fill in what Grafana fills in."""
-    given = {"$__rate_interval": "30s", "$__interval": "30s", "$__range": "5m", "$gate": ".*"}
+    given = {
+        "$__rate_interval": "30s",
+        "$__interval": "30s",
+        "$__range": "5m",
+        "$gate": ".*",
+        "$worker": ".*",
+    }
     for variable, value in given.items():
         expr = expr.replace(variable, value)
     return expr
@@ -95,7 +112,7 @@ def test_every_panel_shows_something_or_is_known_to_be_silent_in_health(
 ) -> None:
     found = {
         (panel["title"], expr): prometheus.values(asked(expr))
-        for panel in PANELS
+        for panel in [*PANELS, *WORKER_PANELS]
         for expr in expressions(panel)
     }
     silent = {title for (title, _), values in found.items() if not values}
@@ -103,11 +120,11 @@ def test_every_panel_shows_something_or_is_known_to_be_silent_in_health(
 
 
 def test_the_choice_of_gates_and_the_marks_of_policies_work(prometheus: Prometheus) -> None:
-    [variable] = [each for each in DASHBOARD["templating"]["list"] if each["name"] == "gate"]
+    [variable] = [each for each in OVERVIEW["templating"]["list"] if each["name"] == "gate"]
     assert variable["query"] == 'label_values(up{job="consent-gate"}, instance)'
     [series] = prometheus.get("series", **{"match[]": 'up{job="consent-gate"}'})
     assert series["instance"].startswith("127.0.0.1:")
-    [mark] = DASHBOARD["annotations"]["list"]
+    [mark] = OVERVIEW["annotations"]["list"]
     prometheus.values(asked(mark["expr"]))  # is understood; nothing was reloaded here
     assert prometheus.values(asked(mark["expr"]).removesuffix(" > 0"))
 
@@ -136,4 +153,4 @@ def test_every_alert_asks_for_series_that_a_gate_has(prometheus: Prometheus) -> 
         (selector.text, alert["alert"]) for alert in ALERTS for selector in selectors(alert["expr"])
     }
     silent = {text for text, _ in asked_for if not prometheus.values(text)}
-    assert not silent
+    assert silent == set(SILENT_SERIES)

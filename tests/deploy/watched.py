@@ -1,4 +1,4 @@
-"""A gate in a process of its own, and a real Prometheus that scrapes it: both on loopback."""
+"""Gate and worker in processes of their own, and a real Prometheus that scrapes them."""
 
 from __future__ import annotations
 
@@ -52,19 +52,23 @@ class Prometheus:
 
 
 @contextmanager
-def a_gate_process(settings: Settings, port: int, folder: Path) -> Iterator[Path]:
+def processes(settings: Settings, gate_port: int, worker_port: int, folder: Path) -> Iterator[Path]:
     """
-    Run `consent-gate gate` until the block ends, with its metrics on this port.
+    Run `consent-gate gate` and `consent-gate worker` until the block ends, with these ports.
 
-    Yields its configuration file.
+    Yields their configuration file.
     """
     names = ("bootstrap_servers", "topic_prefix", "partitions", "state_dir", "secrets_dir")
     written = {name: getattr(settings, name) for name in names}
-    written |= {"http_port": port, "instance_id": "gate-1"}
+    written |= {"http_port": gate_port, "worker_http_port": worker_port, "instance_id": "one"}
     plain = {name: str(it) if isinstance(it, Path) else it for name, it in written.items()}
-    config = folder / "gate.yaml"
+    config = folder / "consent-gate.yaml"
     config.write_text(yaml.safe_dump(plain))
-    with _running([*_CONSENT_GATE, "--config", str(config), "gate"], folder / "gate.log"):
+    command = [*_CONSENT_GATE, "--config", str(config)]
+    with (
+        _running([*command, "gate"], folder / "gate.log"),
+        _running([*command, "worker"], folder / "worker.log"),
+    ):
         yield config
 
 
@@ -84,7 +88,9 @@ def play_a_day(config: Path, requests: int) -> None:
 
 
 @contextmanager
-def a_prometheus(program: str, gate_port: int, folder: Path) -> Iterator[Prometheus]:
+def a_prometheus(
+    program: str, gate_port: int, worker_port: int, folder: Path
+) -> Iterator[Prometheus]:
     """Run Prometheus with the project's own configuration, but one gate and a quicker clock."""
     [port] = free_ports(1)
     deployed = ROOT / "deploy" / "prometheus"
@@ -94,7 +100,8 @@ def a_prometheus(program: str, gate_port: int, folder: Path) -> Iterator[Prometh
     (folder / "alerts.yml").write_text(yaml.safe_dump(rules))
     config = yaml.safe_load((deployed / "prometheus.yml").read_text())
     config["global"] = {"scrape_interval": "500ms", "evaluation_interval": "500ms"}
-    config["scrape_configs"][0]["static_configs"][0]["targets"] = [f"127.0.0.1:{gate_port}"]
+    for job, its_port in zip(config["scrape_configs"], (gate_port, worker_port), strict=True):
+        job["static_configs"][0]["targets"] = [f"127.0.0.1:{its_port}"]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
     command = [
         program,

@@ -41,8 +41,9 @@ HOT: tuple[Fact, ...] = (
     facts.EventsHandled("replies", EventOutcome.HANDLED, 4),
     facts.BatchHandled("replies", seconds=0.02),
     facts.WorkerLag(CONSENT_EVENTS, 1, records=3),
+    facts.ConditionNeeded(Condition.ASSIGNED),
 )
-"""What the loop emits for every batch."""
+"""What has no line in the log: mostly what the loop emits for every batch."""
 
 RARE: tuple[Fact, ...] = (
     facts.GateStarted("0.1.0", "gate-1"),

@@ -43,6 +43,16 @@ def test_a_gate_that_has_just_started_is_alive_and_not_ready(health: Health) -> 
     assert health.readyz().policy is None
 
 
+def test_only_the_conditions_that_a_process_needs_are_counted(telemetry: Telemetry) -> None:
+    needed = (Condition.ASSIGNED, Condition.RESTORED)
+    health = Health(telemetry, conditions=needed)
+    assert telemetry.values(metrics.CONDITIONS) == {(each.value,): 0.0 for each in needed}
+    for condition in needed:
+        health.set(condition, True)
+    assert health.readyz().ready
+    assert telemetry.values(metrics.CONDITIONS) == {(each.value,): 1.0 for each in needed}
+
+
 @pytest.mark.parametrize("missing", Condition)
 def test_every_condition_is_needed(health: Health, missing: Condition) -> None:
     for condition in Condition:
