@@ -142,7 +142,11 @@ class BrokerProcess:
                 os.kill(pid, number)
 
     def await_end(self, within_seconds: float) -> None:
-        """Wait for the JVM's end and clean up after it; kill it when the time is over."""
+        """
+        Wait for the JVM's end and clean up after it; kill it when the time is over.
+
+        Blocks for as long, and after a kill until the JVM is gone.
+        """
         if (leash := self._leash) is None:
             return
         try:
@@ -163,8 +167,14 @@ class BrokerProcess:
         return "\n".join([f"The end of {name}:", *(f"  {x}" for x in lines[-_LINES_OF_LOG_SHOWN:])])
 
     def _forget(self, leash: subprocess.Popen[str]) -> None:
-        """Reap the leash. Should the leash have been killed, kill the JVM that it left behind."""
-        with leash:  # closes the pipes and waits
+        """
+        Reap the leash. Should the leash have been killed, kill the JVM that it left behind.
+
+        Its pipe stays open until it has ended: a leash that sees the pipe's end takes this process
+        for dead, and removes the folder in which the other brokers have their data.
+        """
+        leash.wait()
+        with leash:  # closes the pipes
             pass
         if leash.returncode == -signal.SIGKILL and self._pid:
             with suppress(ProcessLookupError):
