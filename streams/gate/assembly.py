@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final, TypeVar
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import open_codecs
 from streams.config import Settings
 from streams.errors import ConfigError, KafkaUnavailable, Retry
 from streams.gate.assignment import Assignment
-from streams.gate.barrier import Barrier
+from streams.gate.barrier import Barrier, asked
 from streams.gate.broadcast import Broadcast
 from streams.gate.deciding import Deciding
 from streams.gate.folding import Folding
@@ -237,17 +237,9 @@ def _cluster(admin: AdminClient, requests: str) -> _Cluster:
 
 
 def _beginnings(admin: AdminClient, partitions: list[At]) -> dict[At, int]:
-    answers = admin.list_offsets(
-        {TopicPartition(at.topic, at.partition): OffsetSpec.earliest() for at in partitions},
-        isolation_level=IsolationLevel.READ_UNCOMMITTED,
-        request_timeout=ADMIN_TIMEOUT_SECONDS,
-    )
-    try:
-        return {
-            At(tp.topic, tp.partition): int(answer.result().offset)
-            for tp, answer in answers.items()
-        }
-    except KafkaException as error:
-        raise KafkaUnavailable(
-            f"The beginnings of the broadcast topics are not known: {error.args[0].name()}."
-        ) from error
+    question = asked(admin, partitions, OffsetSpec.earliest(), ADMIN_TIMEOUT_SECONDS)
+    question.wait()
+    found = {at: offset for at, offset in question.offsets().items() if offset is not None}
+    if len(found) < len(partitions):
+        raise KafkaUnavailable("The beginnings of the broadcast topics are not known.")
+    return found

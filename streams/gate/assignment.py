@@ -27,8 +27,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from concurrent.futures import Future
-from typing import Any, Final
+from typing import Final
 
 from confluent_kafka import (
     OFFSET_END,
@@ -40,7 +39,7 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from streams.errors import KeyMissing, PartitionLost, StateRebuilding, StoreFull
-from streams.gate.barrier import Barrier, answered
+from streams.gate.barrier import Asked, Barrier
 from streams.gate.owned import Owned, Phase
 from streams.gate.restoring import RETRY_SECONDS, Restoring
 from streams.gate.topics import GateTopics
@@ -90,7 +89,7 @@ class Assignment:
         self._state = state
         self._telemetry = telemetry
         self._owned: dict[int, Owned] = {}
-        self._probes: dict[int, dict[At, Future[Any]]] = {}
+        self._probes: dict[int, Asked] = {}
         self.epoch = 0
         """Raised by every rebalance: what was taken under another epoch is void."""
         self.group: object = None
@@ -269,11 +268,10 @@ class Assignment:
             return
         probe = self._probes.get(number)
         if probe is not None:
-            if not all(answer.done() for answer in probe.values()):
+            if not probe.over:
                 return
             del self._probes[number]
-            for at, answer in probe.items():
-                owned.waits_for[at] = answered(answer)
+            owned.waits_for |= probe.offsets()
         unknown = [at for at, offset in owned.waits_for.items() if offset is None]
         if unknown:
             self._probes[number] = self._barrier.ask(unknown)

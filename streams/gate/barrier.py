@@ -17,18 +17,29 @@ hide a barrier that was taken in the wrong order, so nothing is folded beyond it
 
 ``AdminClient.list_offsets`` asks the leaders, in one call (0.4 ms on loopback).
 ``Consumer.get_watermark_offsets`` is no substitute: it took 2 s on a busy consumer.
+
+A leader that hangs is waited for by librdkafka (2.16) until its own time-out, which it looks at
+once a second, and the answers of the others come only then. Should an answer not come at all, the
+wait ends :data:`LATE_SECONDS` later, and whoever has not answered is unreachable.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import Future
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
+from typing import Final
 
 from confluent_kafka import IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.state.log_reader import At
+
+LATE_SECONDS: Final = 2.0
+"""How long behind librdkafka's time-out an answer may come. It was up to 0.3 s late on two cores
+with thirty processes ready to run. Less than the second between its looks would make a single
+leader that hangs silence all the others."""
 
 
 @dataclass(slots=True)
@@ -39,6 +50,45 @@ class Targets:
     unreachable: set[At] = field(default_factory=set)
 
 
+class Asked:
+    """A question to the leaders of some partitions. Never blocks but in :meth:`wait`."""
+
+    def __init__(self, answers: Mapping[At, Future[object]], seconds: float) -> None:
+        """``seconds``: from now on, for how long an answer counts as still to come."""
+        self._answers = answers
+        self._until = time.monotonic() + seconds
+
+    @property
+    def over(self) -> bool:
+        """Whether everybody has answered, or the time is up."""
+        return time.monotonic() >= self._until or all(
+            answer.done() for answer in self._answers.values()
+        )
+
+    def wait(self) -> None:
+        """Block until it is over."""
+        for answer in self._answers.values():
+            try:
+                answer.exception(max(0.0, self._until - time.monotonic()))
+            except (TimeoutError, CancelledError):
+                return
+
+    def offset(self, at: At) -> int | None:
+        """Return what was answered for a partition; None for an error, and for no answer."""
+        answer = self._answers.get(at)
+        if answer is None or not answer.done():
+            return None
+        try:
+            offset = getattr(answer.result(), "offset", None)
+        except (KafkaException, ValueError, CancelledError):
+            return None
+        return offset if isinstance(offset, int) and offset >= 0 else None
+
+    def offsets(self) -> dict[At, int | None]:
+        """Return :meth:`offset` of every partition."""
+        return {at: self.offset(at) for at in self._answers}
+
+
 class Barrier:
     """Reads high watermarks. One AdminClient for its life: a temporary one fails its futures."""
 
@@ -46,28 +96,21 @@ class Barrier:
         self._admin = admin
         self._timeout = timeout_seconds
 
-    def ask(self, partitions: Iterable[At]) -> dict[At, Future[object]]:
-        """Begin to read the high watermarks of these partitions; answers come as futures."""
-        asked = {TopicPartition(at.topic, at.partition): OffsetSpec.latest() for at in partitions}
-        if not asked:
-            return {}
-        answers = self._admin.list_offsets(
-            asked,
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self._timeout,
-        )
-        return {At(tp.topic, tp.partition): answer for tp, answer in answers.items()}
+    def ask(self, partitions: Iterable[At]) -> Asked:
+        """Begin to read the high watermarks of these partitions."""
+        return asked(self._admin, partitions, OffsetSpec.latest(), self._timeout)
 
     def read(self, partitions: Iterable[At]) -> Targets:
         """
         Return where the state must be read to, for a batch that **was taken before** this call.
 
-        Blocks up to the time-out. A partition whose leader does not answer is unreachable, never
-        reached.
+        Blocks up to the time-out and :data:`LATE_SECONDS`. A partition whose leader does not answer
+        by then is unreachable, never reached.
         """
+        question = self.ask(partitions)
+        question.wait()
         targets = Targets()
-        for at, answer in self.ask(partitions).items():
-            offset = answered(answer)
+        for at, offset in question.offsets().items():
             if offset is None:
                 targets.unreachable.add(at)
             else:
@@ -75,11 +118,19 @@ class Barrier:
         return targets
 
 
-def answered(answer: Future[object]) -> int | None:
-    """Return the offset that a finished or nearly finished answer holds; None for an error."""
-    try:
-        result = answer.result()
-    except (KafkaException, ValueError):
-        return None
-    offset = getattr(result, "offset", None)
-    return offset if isinstance(offset, int) and offset >= 0 else None
+def asked(
+    admin: AdminClient, partitions: Iterable[At], spec: OffsetSpec, timeout_seconds: float
+) -> Asked:
+    """Begin to read an offset of each of these partitions, whatever transactions are open there."""
+    wanted = {TopicPartition(at.topic, at.partition): spec for at in partitions}
+    if not wanted:
+        return Asked({}, 0.0)
+    answers = admin.list_offsets(
+        wanted,
+        isolation_level=IsolationLevel.READ_UNCOMMITTED,
+        request_timeout=timeout_seconds,
+    )
+    return Asked(
+        {At(tp.topic, tp.partition): answer for tp, answer in answers.items()},
+        timeout_seconds + LATE_SECONDS,
+    )

@@ -11,9 +11,8 @@ decided, when that one was appended, by its own timestamp.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Future
 
-from streams.gate.barrier import Barrier, answered
+from streams.gate.barrier import Asked, Barrier
 from streams.gate.owned import Owned
 from streams.state.log_reader import At
 from streams.telemetry.catalogue import RequestLag as Told
@@ -27,25 +26,28 @@ class RequestLag:
         self._barrier = barrier
         self._requests = requests
         self._telemetry = telemetry
-        self._asked: dict[At, Future[object]] = {}
+        self._asked: Asked | None = None
         self._waiting: dict[int, tuple[int, int]] = {}
         """Of a partition with requests that wait: the offset of the first, and since when."""
 
     def ask(self, owned: Iterable[Owned]) -> None:
         """Ask how far the requests of these partitions go, unless an answer is still to come."""
-        if not self._asked:
+        if self._asked is None:
             self._asked = self._barrier.ask(
                 [At(self._requests, each.partition) for each in owned if each.restored]
             )
 
     def tell(self, owned: Iterable[Owned], now_ms: int) -> None:
-        """Once everybody has answered, move the gauges of the partitions that are still here."""
-        if not self._asked or not all(answer.done() for answer in self._asked.values()):
+        """
+        Move the gauges of the partitions that are still here, once everybody has answered.
+
+        Who does not answer in time is asked again on the next tick.
+        """
+        if self._asked is None or not self._asked.over:
             return
-        asked, self._asked = self._asked, {}
+        asked, self._asked = self._asked, None
         for each in owned:
-            answer = asked.get(At(self._requests, each.partition))
-            end = None if answer is None else answered(answer)
+            end = asked.offset(At(self._requests, each.partition))
             if end is not None and each.restored:
                 self._tell(each, end, now_ms)
 

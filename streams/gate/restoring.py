@@ -11,14 +11,14 @@ from __future__ import annotations
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import RecordCodec
 from streams.errors import PartitionLost, SecretsError, StateRebuilding, Undecodable
-from streams.gate.barrier import Barrier, answered
+from streams.gate.barrier import Asked, Barrier, asked
 from streams.gate.topics import GateTopics
 from streams.records.subject import Position
 from streams.state.log_reader import At, LogReader
@@ -44,8 +44,8 @@ class _Coming:
     not_before: float = 0.0
     committed: Future[list[TopicPartition]] | None = None
     committed_offset: int = -1
-    low: dict[At, Future[Any]] = field(default_factory=dict)
-    high: dict[At, Future[Any]] = field(default_factory=dict)
+    low: Asked | None = None
+    high: Asked | None = None
     restore: Restore | None = None
     copy: bytes | None = None
     """The framed Position of the local copy that the restore began with."""
@@ -144,18 +144,17 @@ class Restoring:
             coming.committed = self._ask_committed(partition)
         if not coming.committed.done():
             return False
-        if not coming.low:
+        if coming.low is None or coming.high is None:
             offset = _committed_offset(coming.committed)
             if offset is None:
                 coming.committed = None
                 coming.not_before = time.monotonic() + RETRY_SECONDS
                 return False
             coming.committed_offset = offset
-            self._ask_extents(partition, coming)
-        if not all(answer.done() for answer in (*coming.low.values(), *coming.high.values())):
+            coming.low, coming.high = self._ask_extents(partition)
+        if not (coming.low.over and coming.high.over):
             return False
-        low = {at: answered(answer) for at, answer in coming.low.items()}
-        high = {at: answered(answer) for at, answer in coming.high.items()}
+        low, high = coming.low.offsets(), coming.high.offsets()
         known_low = {at: offset for at, offset in low.items() if offset is not None}
         known_high = {at: offset for at, offset in high.items() if offset is not None}
         if len(known_low) < len(low) or len(known_high) < len(high):
@@ -177,7 +176,7 @@ class Restoring:
         asked = [TopicPartition(self._topics.requests, partition)]
         return self._asking.submit(self._consumer.committed, asked, COMMITTED_SECONDS)
 
-    def _ask_extents(self, partition: int, coming: _Coming) -> None:
+    def _ask_extents(self, partition: int) -> tuple[Asked, Asked]:
         topics = self._topics
         wanted = [
             At(topics.changelog, partition),
@@ -185,13 +184,8 @@ class Restoring:
             *topics.state_of(partition),
             At(topics.requests, partition),
         ]
-        coming.high = self._barrier.ask(wanted)
-        answers = self._admin.list_offsets(
-            {TopicPartition(at.topic, at.partition): OffsetSpec.earliest() for at in wanted},
-            isolation_level=IsolationLevel.READ_UNCOMMITTED,
-            request_timeout=self._timeout,
-        )
-        coming.low = {At(tp.topic, tp.partition): answer for tp, answer in answers.items()}
+        high = self._barrier.ask(wanted)
+        return asked(self._admin, wanted, OffsetSpec.earliest(), self._timeout), high
 
     def _start(
         self, partition: int, coming: _Coming, low: dict[At, int], high: dict[At, int]

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 from confluent_kafka import IsolationLevel, Producer, TopicPartition
@@ -18,6 +20,7 @@ from confluent_kafka.admin import OffsetSpec
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.codec.codec import open_codecs
+from streams.gate import barrier as barrier_module
 from streams.gate.barrier import Barrier, Targets
 from streams.gate.gate import Gate
 from streams.kafka.clients import producer_config
@@ -160,6 +163,37 @@ def test_the_same_play_fails_without_a_true_barrier(bed: Bed, mutation) -> None:
     with bed.ready_gate() as running:
         mutation(running.gate)
         assert violations_behind_an_open_transaction(bed, running) > 0
+
+
+def test_requests_wait_for_a_leader_whose_answer_never_comes(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even librdkafka's own time-out tells it. The questions before have to be given up."""
+    monkeypatch.setattr(barrier_module, "LATE_SECONDS", 0.2)
+    lost = TopicPartition(bed.topics.consent, 0)
+    losing = threading.Event()
+    with bed.ready_gate() as running:
+        admin = running.gate._barrier._admin
+        list_offsets = admin.list_offsets
+
+        def losing_one(asked: Any, **options: Any) -> dict[TopicPartition, Future[Any]]:
+            answers = dict(list_offsets(asked, **options))  # its own is filled by librdkafka
+            if losing.is_set() and lost in answers:
+                answers[lost] = Future()
+            return answers
+
+        admin.list_offsets = losing_one  # type: ignore[method-assign]
+        grant_all(bed, PEOPLE)
+        losing.set()
+        for number in PEOPLE:
+            ask(bed, number, number)
+        bed.flush()
+        beside = {number for number in PEOPLE if bed.partition(number) == 1}
+        wait_for(lambda: beside <= bed.decided(0).keys(), what="for the other partition")
+        assert bed.decided(0).keys() == beside
+        losing.clear()
+        decided = bed.decided(len(PEOPLE))
+    assert {decision.verdict for decision in decided.values()} == {Outcome.ALLOWED}
 
 
 def violations_right_after_the_withdrawal(bed: Bed) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import pytest
 from prometheus_client import CollectorRegistry
 
+from streams.gate.barrier import Asked
 from streams.gate.owned import Owned, Phase
 from streams.gate.request_lag import RequestLag
 from streams.records.subject import Position
@@ -24,10 +25,12 @@ class Ends:
 
     ends: dict[int, int | None]
 
-    def ask(self, partitions: list[At]) -> dict[At, Future[object]]:
+    seconds: float = 60
+
+    def ask(self, partitions: list[At]) -> Asked:
         self.asked = {at: Future[object]() for at in partitions}
         self.answer()
-        return self.asked
+        return Asked(self.asked, self.seconds)
 
     def answer(self) -> None:
         for at, future in self.asked.items():
@@ -129,6 +132,17 @@ def test_an_answer_that_comes_late_is_waited_for_and_not_asked_for_twice() -> No
     gate.leaders.answer()
     gate.lag.tell(gate.owned, NOW + 1_500)
     assert gate.shown() == {0: (3, 0)}
+
+
+def test_an_answer_that_never_comes_is_asked_for_again() -> None:
+    gate = Gate(p0=None, p1=12)
+    gate.leaders.seconds = 0
+    gate.tick(NOW)
+    assert gate.shown() == {1: (2, 0)}
+
+    gate.leaders.ends[0] = 13
+    gate.tick(NOW + 1_000)
+    assert gate.shown()[0] == (3, 0)
 
 
 def test_a_leader_that_answers_with_an_error_leaves_the_others_theirs() -> None:
