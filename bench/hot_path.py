@@ -120,7 +120,7 @@ class Bench:
         self.reader = FromMemory()
         self.subjects = Subjects(self.store, self.codecs.subject_states, self.codecs.subject_keys)
         data_keys = self.keyring.data_keys()
-        campaigns = CampaignTable()
+        campaigns = CampaignTable(self.keyring.subject_ids.of)
         campaigns.apply(pause(self.now_ms))
         self.folding = Folding(
             reader=self.reader,  # type: ignore[arg-type]  # what Folding asks of it is above

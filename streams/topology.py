@@ -301,7 +301,7 @@ CAMPAIGNS = Topic(
     key="campaign id; of a pause and its end `<campaign id>#<pause id>`",
     schemas=("Campaign",),
     writers=(Role.SERVICES, Role.WORKER, Role.DESK),
-    readers=(Role.GATE,),
+    readers=(Role.GATE, Role.WORKER),
     cleanup=Cleanup.COMPACT,
     retention_ms=None,
     partitions=Partitions.ONE,
@@ -310,6 +310,19 @@ CAMPAIGNS = Topic(
     max_message_bytes=INPUT_MAX_BYTES,
     max_compaction_lag_ms=7 * DAY_MS,
     delete_retention_ms=TOMBSTONES_KEPT_MS,
+)
+
+# One partition, so that one agent sees all parts of a sum together with the ends of pauses.
+HOURS_COUNTED = Topic(
+    name="hours.counted",
+    key="campaign id or uploader, hour and partition",
+    schemas=("HourCounted",),
+    writers=(Role.WORKER,),
+    readers=(Role.WORKER,),
+    cleanup=Cleanup.DELETE,
+    retention_ms=SHORT_MS,
+    partitions=Partitions.ONE,
+    plaintext=False,
 )
 
 # ------------------------------------------------------------------------------- the gate's memory
@@ -402,7 +415,7 @@ CONSENT_LEDGER = Topic(
     key="subject id; partition of the E.164",
     schemas=("LedgerRecord", "LossRecord"),
     writers=(Role.GATE,),
-    readers=(Role.DESK, Role.AUDIT),
+    readers=(Role.DESK, Role.WORKER, Role.AUDIT),
     cleanup=Cleanup.DELETE,
     retention_ms=3 * YEAR_MS,
     partitions=Partitions.LIKE_REQUESTS,
@@ -492,6 +505,7 @@ TOPICS: tuple[Topic, ...] = (
     CONSENT_LEDGER,
     CONTACTS_SCREENED,
     UPLOADS_COMPLETED,
+    HOURS_COUNTED,
     DEAD_LETTERS,
     WORKER_STATE,
     ERASURES_COMPLETED,

@@ -63,7 +63,7 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.OCCASION_MISSING: "Nothing is named that this message is due to, such as an order.",
     Reason.OPT_OUT_TEXT_MISSING: "The text does not say how to stop such messages.",
     Reason.ZONE_UNKNOWN: "It is not known what time it is where the person is.",
-    Reason.CAMPAIGN_PAUSED: "Its campaign was paused.",
+    Reason.CAMPAIGN_PAUSED: "Its campaign, or the user who initiated it, was paused.",
     Reason.FREQUENCY: "The person got enough messages for now.",
     Reason.QUIET_HOURS: "It was a time of day at which the person is left alone.",
 }

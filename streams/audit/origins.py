@@ -209,7 +209,10 @@ def _validity(tried: Tried) -> str:
 
 
 def _campaign(tried: Tried) -> str:
-    return f"the request's campaign {tried.case.request.campaign_id}"
+    request = tried.case.request
+    if request.initiator.user is not None and tried.campaigns.user_paused(request.initiator.user):
+        return "a pause of the user who initiated it"
+    return f"the request's campaign {request.campaign_id}"
 
 
 def _value(tried: Tried, fact: str) -> str:

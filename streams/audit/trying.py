@@ -96,7 +96,7 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
     names no end. Total for any case.
     """
     states: dict[bytes, SubjectState] = {}
-    names, campaigns = NameConsentTable(), CampaignTable()
+    names, campaigns = NameConsentTable(), CampaignTable(made_up_id)
     refused = []
     for offset, item in enumerate(case.history):
         match item.record:

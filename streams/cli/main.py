@@ -54,6 +54,11 @@ COMMANDS: dict[str, Entry] = {
         "streams.cli.subjects",
         "subjects_app",
     ),
+    "campaigns": Entry(
+        "See, pause and resume campaigns and uploaders.",
+        "streams.cli.campaigns",
+        "campaigns_app",
+    ),
     "state": Entry(
         "Let a held partition go on: rebuild its state, or pass over lost requests.",
         "streams.cli.state",

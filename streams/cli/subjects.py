@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import typer
-from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from confluent_kafka import Message, Producer
 from rich.console import Console
 from rich.table import Table
 
 from streams.audit.topic_log import TopicLog
+from streams.cli.acknowledged import send
 from streams.cli.context import settings_of
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
@@ -31,7 +32,6 @@ from streams.gate.dead_letters import headers_of
 from streams.gate.folding import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
 from streams.gate.transaction import Headers
 from streams.kafka.clients import opened, producer_config
-from streams.kafka.error_mapping import meaning_of
 from streams.kafka.placement import partition_of
 from streams.records.e164 import is_e164
 from streams.records.subject import OLDER_UNDECODABLE, POSITION_KEY
@@ -44,7 +44,6 @@ subjects_app = typer.Typer(
 )
 
 _EVENT = re.compile(r"(\d{1,5})-(\d{1,18})", re.ASCII)
-_ACKNOWLEDGED_WITHIN_SECONDS = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +152,9 @@ def resolve(
     for record in again:
         # Acknowledged before the hold ends: in between the person is held, not forgotten.
         headers = [h for h in headers_of(record) if h[0] not in _OWN_HEADERS]
-        _send(producer, name, partition, key, record.value(), headers)
+        send(producer, name, partition, key, record.value(), headers)
     said = RESOLVES_ALL if everything else str(offsets[0]).encode()
-    _send(producer, name, partition, key, None, resolution(keyring, key, said))
+    send(producer, name, partition, key, None, resolution(keyring, key, said))
     typer.echo(f"Resolved {what or 'all events of this subject'}.")
 
 
@@ -259,30 +258,3 @@ def _consequence(event: str | None, events: int, readable: int) -> str:
         f"The event {event} cannot be read. If it was a STOP, it will not count unless it was sent "
         "again. Let its subject go on?"
     )
-
-
-def _send(
-    producer: Producer,
-    topic: str,
-    partition: int,
-    key: bytes,
-    value: bytes | None,
-    headers: Headers,
-) -> None:
-    """Send one record and wait until every replica in sync has it."""
-    failures: list[KafkaError] = []
-
-    def note(error: KafkaError | None, _message: Message) -> None:
-        if error is not None:
-            failures.append(error)
-
-    doing = f"writing to {topic} partition {partition}"
-    try:
-        producer.produce(topic, value, key, partition=partition, headers=headers, on_delivery=note)
-        left = producer.flush(_ACKNOWLEDGED_WITHIN_SECONDS)
-    except KafkaException as error:
-        raise meaning_of(error, doing) from error
-    if failures:
-        raise meaning_of(failures[0], doing)
-    if left:
-        raise meaning_of(KafkaError(KafkaError._TIMED_OUT), doing)

@@ -31,6 +31,7 @@ from streams.records.contacts import (
     UploadCompleted,
     UploadWithdrawn,
 )
+from streams.records.counted import HourCounted
 from streams.records.decisions import (
     LedgerRecord,
     LossRecord,
@@ -228,6 +229,7 @@ class Codecs:
     receipts: RecordCodec[UploadCompleted]
     inbound: RecordCodec[InboundSms]
     uncertain: RecordCodec[UncertainReply]
+    counted: RecordCodec[HourCounted]
 
 
 def open_codecs(
@@ -286,6 +288,7 @@ def open_codecs(
         receipts=of(UploadCompleted),
         inbound=of(InboundSms),
         uncertain=of(UncertainReply),
+        counted=of(HourCounted),
     )
 
 
@@ -322,5 +325,6 @@ RECORDS: tuple[type[Record], ...] = (
     UploadCompleted,
     InboundSms,
     UncertainReply,
+    HourCounted,
 )
 """Every record that has a schema, in the order of :class:`Codecs`."""

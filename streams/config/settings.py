@@ -390,6 +390,53 @@ class Settings(BaseModel):
         description="The purposes that a reply of START consents to; in the environment with "
         "commas between. A purpose too many is a consent that nobody gave.",
     )
+    answer_hours: int = Field(
+        24,
+        ge=1,
+        le=168,
+        description="For how many hours after a campaign's message a withdrawal or a complaint "
+        "counts as an answer to it. The worker remembers so long who was written to: about 300 "
+        "bytes of memory for each person.",
+    )
+    campaign_withdrawals_per_1000: int = Field(
+        50,
+        ge=1,
+        le=1_000,
+        description="A campaign is paused when more than so many of 1,000 messages of one hour "
+        "were answered by a withdrawal. No law gives the figure; a larger one lets a campaign "
+        "that people do not want go on for longer.",
+    )
+    campaign_least_withdrawals: int = Field(
+        20,
+        ge=0,
+        le=1_000_000,
+        description="So many withdrawals of one hour pause nothing, whatever the share.",
+    )
+    campaign_complaints_per_1000: int = Field(
+        3,
+        ge=1,
+        le=1_000,
+        description="The same for complaints: withdrawals that the carrier passed on.",
+    )
+    campaign_least_complaints: int = Field(
+        3,
+        ge=0,
+        le=1_000_000,
+        description="So many complaints of one hour pause nothing, whatever the share.",
+    )
+    uploader_contacts_per_hour: int = Field(
+        20_000,
+        ge=1,
+        le=100_000_000,
+        description="A user who uploads more contacts than this within an hour is paused: what "
+        "they initiate is held until a person resumes them. Nobody has so many friends.",
+    )
+    uploader_new_numbers_per_hour: int = Field(
+        10_000,
+        ge=1,
+        le=100_000_000,
+        description="The same for distinct numbers that no earlier upload of theirs held.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO,
         title="one of debug, info, warning, error",

@@ -127,7 +127,7 @@ def assembled(
         restores = LogReader(reader_config(settings))
         stack.callback(restores.close)
         barrier = Barrier(admin, timeout_seconds=max(1.0, settings.barrier_timeout_ms / 1000))
-        broadcast = Broadcast(reader, codecs, topics, telemetry)
+        broadcast = Broadcast(reader, codecs, topics, telemetry, keyring.subject_ids.of)
         reader.start(until_answered(lambda: _beginnings(admin, topics.broadcast)), bounded=False)
         transactor = Transactor(
             producer_config(settings, transactional_id),

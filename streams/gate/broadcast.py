@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from streams.codec.codec import Codecs
 from streams.errors import RegistryUnavailable, Undecodable
 from streams.gate.topics import GateTopics
@@ -21,14 +23,20 @@ class Broadcast:
     """
 
     def __init__(
-        self, reader: LogReader, codecs: Codecs, topics: GateTopics, telemetry: Telemetry
+        self,
+        reader: LogReader,
+        codecs: Codecs,
+        topics: GateTopics,
+        telemetry: Telemetry,
+        subject_id: Callable[[str], bytes],
     ) -> None:
+        """``subject_id`` gives a number's keyed hash."""
         self._reader = reader
         self._codecs = codecs
         self._topics = topics
         self._telemetry = telemetry
         self.names = NameConsentTable()
-        self.campaigns = CampaignTable()
+        self.campaigns = CampaignTable(subject_id)
         self.offsets: dict[str, int] = {}
         """Next offset to apply, by the topic's own name: the stamp of a decision."""
 

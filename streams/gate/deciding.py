@@ -225,7 +225,7 @@ class Deciding:
 
     def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
         refuse_long(request.purpose, request.campaign_id, request.sender_id, request.template_id)
-        content = content_of(request, self._names, self._now_ms)
+        content = content_of(request, self._names, self._campaigns, self._now_ms)
         return _Kept(content, content_bytes(request)), repeats(request)
 
     def _sent_once(

@@ -174,10 +174,14 @@ class Content(NamedTuple):
     """The id of the recipient's message that it answers."""
     refers: bool
     """Whether it refers the recipient to us."""
+    user_paused: bool
 
 
-def content_of(request: SmsRequested, names: NameConsents, now_ms: int) -> Content:
+def content_of(
+    request: SmsRequested, names: NameConsents, campaigns: Campaigns, now_ms: int
+) -> Content:
     """Read the facts of ``request`` for which nothing of its recipient's state is needed."""
+    user = request.initiator.user
     return Content(
         request.purpose,
         request.sender_id,
@@ -190,6 +194,7 @@ def content_of(request: SmsRequested, names: NameConsents, now_ms: int) -> Conte
         marks(request),
         answered_message(request),
         refers(request),
+        user is not None and campaigns.user_paused(user),
     )
 
 
@@ -216,7 +221,7 @@ def assess(
 
     Pure, and total for any records.
     """
-    content = content_of(request, names, now_ms)
+    content = content_of(request, names, campaigns, now_ms)
     return assess_content(content, request.valid_until, state, campaigns, now_ms)
 
 
@@ -245,6 +250,7 @@ def assess_content(
         looks,
         answers,
         refers_to_us,
+        user_paused,
     ) = content
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
     status, basis, _, _, event_id, _, _, _, _ = view
@@ -281,7 +287,7 @@ def assess_content(
             referral(state, refers=True) if refers_to_us else _NO_REFERRAL,
             looks,
             _LIVE if valid_until is None else validity(valid_until, now_ms),
-            campaign(campaign_id, campaigns),
+            campaign(campaign_id, user_paused, campaigns),
         ),
     )
     return _new(Assessment, (facts, event_id, now_ms))

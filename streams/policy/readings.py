@@ -99,6 +99,10 @@ class Campaigns(Protocol):
         """Whether a pause of this campaign stands."""
         ...
 
+    def user_paused(self, number: str) -> bool:
+        """Whether a pause of the user with this E.164 number stands, whatever the campaign."""
+        ...
+
 
 def readability(state: SubjectState | None) -> State:
     """UNDECODABLE while an event of this number could not be read: it may have been a STOP (I5)."""
@@ -321,8 +325,10 @@ def validity(valid_until: int | None, now_ms: int) -> Validity:
     return _VALIDITY_LIVE
 
 
-def campaign(campaign_id: str | None, campaigns: Campaigns) -> Campaign:
-    """PAUSED while a pause of the message's campaign stands."""
+def campaign(campaign_id: str | None, user_paused: bool, campaigns: Campaigns) -> Campaign:
+    """PAUSED while a pause stands: of the message's campaign, or of the user who initiated it."""
+    if user_paused:
+        return Campaign.PAUSED
     if campaign_id is None:
         return _CAMPAIGN_NONE
     return Campaign.PAUSED if campaigns.paused(campaign_id) else _CAMPAIGN_ACTIVE

@@ -194,7 +194,7 @@ class Validity(FactValue):
 
 
 class Campaign(FactValue):
-    """Whether the message belongs to a campaign, and whether that is paused."""
+    """Whether the message belongs to a campaign; PAUSED is that, or the user who initiated it."""
 
     NONE = "NONE"
     ACTIVE = "ACTIVE"

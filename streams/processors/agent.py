@@ -146,8 +146,8 @@ class Agent:
     """
     One agent. Its partitions are independent of each other and each is handled in order.
 
-    ``reads`` are its topics and how each is decoded; all must have the partitions of
-    ``sms.requested``, or it has one topic. No two agents of a worker may read the same topic.
+    ``reads`` are its topics and how each is decoded; all have the partitions of
+    ``sms.requested``, or all have one. No two agents of a worker may read the same topic.
     A batch has at most ``batch_max`` events and waits ``batch_seconds`` for more after its first.
     """
 

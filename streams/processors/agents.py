@@ -8,7 +8,9 @@ Each entry makes one agent from :class:`~streams.processors.agent.Tools`; see
 from __future__ import annotations
 
 from streams.processors.agent import MakeAgent
+from streams.processors.counters import answers
+from streams.processors.pauses import pauses
 from streams.processors.replies import replies
 from streams.processors.uploads import uploads
 
-AGENTS: tuple[MakeAgent, ...] = (uploads, replies)
+AGENTS: tuple[MakeAgent, ...] = (uploads, replies, answers, pauses)

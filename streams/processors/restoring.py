@@ -20,7 +20,7 @@ from streams.kafka.clients import admin_config, opened, reader_config
 from streams.kafka.error_mapping import meaning_of
 from streams.processors.state_log import KeyValue, Restored, restored
 from streams.state.log_reader import At, LogReader
-from streams.topology import WORKER_STATE, Topic
+from streams.topology import WORKER_STATE, Partitions, Topic
 
 ANSWER_SECONDS: Final = 5.0
 READ_SECONDS: Final = 60.0
@@ -60,6 +60,7 @@ class Restoring:
             for topics in self._sources.values()
             for topic in topics
             for at in wanted
+            if at.partition == 0 or topic.partitions is not Partitions.ONE
         }
         first = self._offsets(wanted, OffsetSpec.earliest())
         ends = self._offsets({*wanted, *sources}, OffsetSpec.latest())

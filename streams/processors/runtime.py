@@ -66,7 +66,7 @@ from streams.telemetry.catalogue import ErrorMet, TopicsWarned, WorkerLag
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import SMS_REQUESTED, Partitions
+from streams.topology import SMS_REQUESTED
 
 RETRY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 3.0
@@ -290,8 +290,7 @@ def _refuse_what_cannot_be_kept_apart(agents: Sequence[Agent], settings: Setting
     if len({agent.name for agent in agents}) != len(agents):
         raise ConfigError("Two agents have the same name: their state would be one.")
     for agent in agents:
-        uneven = any(topic.partitions is Partitions.ONE for topic in agent.reads)
-        if uneven and len(agent.reads) > 1:
+        if len({topic.partitions for topic in agent.reads}) > 1:
             raise ConfigError(f"Agent {agent.name} reads topics of different partitions.")
 
 

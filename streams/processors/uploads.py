@@ -18,6 +18,7 @@ from streams.errors import KeyMismatch, NotE164, TooLarge, Undecodable
 from streams.kafka.placement import partition_of
 from streams.processors.agent import Agent, Effects, Event, Output, Timer, Tools, each
 from streams.processors.agent import Place as Runs
+from streams.processors.counters import UploaderCounts
 from streams.processors.state import AgentState
 from streams.records.contacts import ContactsUploaded, UploadWithdrawn
 from streams.records.e164 import is_e164
@@ -57,6 +58,7 @@ class _Reading:
         self._settings = tools.settings
         self._subject_id = tools.keyring.subject_ids.of
         self._partitions = tools.partitions
+        self._uploaders = UploaderCounts(tools.codecs)
 
     def decode(self, value: bytes | None) -> Uploaded:
         """Read either of the two records of the topic; their headers tell them apart."""
@@ -80,6 +82,7 @@ class _Reading:
         uploader_id = self._subject_id(record.uploader)
         # With the uploader: the same id from somebody else is another upload.
         prefix = f"{uploader_id.hex()}/{record.upload_id}/"
+        counted: list[Output] = []
         if isinstance(record, UploadWithdrawn):
             places = _places(state, prefix)
             entries = list(withdrawn_entries(record, uploader_id, places))
@@ -87,8 +90,11 @@ class _Reading:
                 state.delete(key)
         else:
             entries = self._entries(record)
+            known = {place.subject_id for place in _places(state, f"{uploader_id.hex()}/")}
+            if not any(state.items(prefix)):
+                counted = self._uploaders.counted(record, event.appended_at, entries, known, state)
             _keep(state, prefix, entries)
-        return Effects([self._output(entry) for entry in entries])
+        return Effects([*(self._output(entry) for entry in entries), *counted])
 
     def forget(self, now_ms: int, state: AgentState) -> Effects:
         """Forget where the entries of an upload went once the last of them has expired."""

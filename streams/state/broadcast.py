@@ -7,6 +7,9 @@ follows under the same barrier as its own state. Kept in memory, never persisted
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from streams.records.counted import uploader
 from streams.records.events import Campaign, CampaignState, NameConsent
 
 
@@ -48,9 +51,14 @@ class CampaignTable:
     (``<campaign id>#<pause id>``) and its end under the same key: then no later record of the
     campaign can make it vanish for a gate that starts afterwards. Under the bare campaign id a
     PAUSED is honoured as well, as long as it is the campaign's last record there.
+
+    An uploader is paused in the same way, under what :func:`streams.records.counted.uploader` makes
+    of the number's keyed hash.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, subject_id: Callable[[str], bytes]) -> None:
+        """``subject_id`` gives a number's keyed hash, as the worker does that pauses uploaders."""
+        self._subject_id = subject_id
         self._pauses: dict[str, set[str]] = {}
 
     def apply(self, record: Campaign) -> None:
@@ -74,3 +82,11 @@ class CampaignTable:
     def paused(self, campaign_id: str) -> bool:
         """Whether a pause of this campaign stands."""
         return campaign_id in self._pauses
+
+    def user_paused(self, number: str) -> bool:
+        """Whether a pause of this user, by their E.164 number, stands."""
+        return bool(self._pauses) and uploader(self._subject_id(number)) in self._pauses
+
+    def standing(self) -> dict[str, tuple[str, ...]]:
+        """Return the ids of the pauses that stand, by what is paused, sorted."""
+        return {about: tuple(sorted(pauses)) for about, pauses in sorted(self._pauses.items())}

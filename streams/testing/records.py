@@ -18,6 +18,7 @@ from streams.records.contacts import (
     UploadedContact,
     UploadWithdrawn,
 )
+from streams.records.counted import HourCounted
 from streams.records.decisions import (
     LedgerRecord,
     LossAnswer,
@@ -385,3 +386,8 @@ def an_uncertain_reply(**changes: Any) -> UncertainReply:
         UncertainReply("message-1", A_SUBJECT_ID, 0, 0, "a keyword in a sentence", "US", NOON),
         **changes,
     )
+
+
+def an_hour_counted(**changes: Any) -> HourCounted:
+    """Build what partition 0 has come to of a campaign's hour: nobody withdrew."""
+    return replace(HourCounted(about="spring", hour=NOON, partition=0, sends=100), **changes)

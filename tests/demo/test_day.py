@@ -112,7 +112,7 @@ def test_what_the_day_expects_is_what_the_default_policy_says() -> None:
 def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
     """Fold and decide the day in order, as a gate would that has all the time in the world."""
     states: dict[bytes, SubjectState] = {}
-    names, campaigns = NameConsentTable(), CampaignTable()
+    names, campaigns = NameConsentTable(), CampaignTable(setting.subject_ids.of)
     ends = []
     for offset, act in enumerate(day.acts()):
         at = setting.now_ms + offset

@@ -13,6 +13,7 @@ import pytest
 from streams.broker.cluster import EmbeddedKafka
 from streams.gate.barrier import Targets
 from streams.gate.gate import Gate
+from streams.records.counted import uploader
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import Campaign, CampaignState, NameConsent
 from streams.records.requests import Initiator, InitiatorEvidence, NamedPerson, TextAuthor
@@ -276,6 +277,21 @@ def test_a_gate_that_starts_afterwards_sees_the_same(
         assert bed.allowed()[0].campaign_id == "resumed"
     with bed.ready_gate("gate-1") as running:
         assert outcomes(running) == expected
+
+
+def test_what_a_paused_user_initiates_is_held_in_whatever_campaign(asking: Asking) -> None:
+    bed = asking.bed
+    about = uploader(bed.keyring.subject_ids.of(USER))
+    name(bed, NAMED, a_name_consent(subject=NAMED))
+    assert invite(asking).verdict is Outcome.ALLOWED
+    pause(bed, about, "1")
+
+    held = invite(asking)
+
+    assert (held.verdict, held.reasons) == (Outcome.QUARANTINED, ("CAMPAIGN_PAUSED",))
+    assert advertise(asking, "spring").verdict is Outcome.ALLOWED, "nobody's else"
+    resume(bed, about, "1")
+    assert invite(asking).verdict is Outcome.ALLOWED
 
 
 def test_a_request_of_no_campaign_minds_no_pause(asking: Asking) -> None:

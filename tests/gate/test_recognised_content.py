@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streams.gate.splicing import content_bytes
 from streams.policy.facts import content_of, repeats
 from streams.records.requests import SmsRequested
-from streams.state.broadcast import NameConsentTable
+from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.testing.records import NOON
 from tests.codec.arbitrary import TEXT, records
 
@@ -33,6 +33,8 @@ def test_the_content_that_repeats_depends_on_neither_head_nor_parameters_nor_bod
     other = replace(request, **stepped_over)
     assert repeats(request) == repeats(other)
     if repeats(request):
-        names = NameConsentTable()
-        assert content_of(request, names, NOON) == content_of(other, names, NOON)
+        names, campaigns = NameConsentTable(), CampaignTable(str.encode)
+        assert content_of(request, names, campaigns, NOON) == content_of(
+            other, names, campaigns, NOON
+        )
         assert content_bytes(request) == content_bytes(other)

@@ -35,7 +35,7 @@ from streams.testing.records import (
 CODECS = open_codecs()
 POLICY = load_policy(Path(data_dir("policies")) / "default")
 VERDICTS = Verdicts(POLICY)
-NAMES, CAMPAIGNS = NameConsentTable(), CampaignTable()
+NAMES, CAMPAIGNS = NameConsentTable(), CampaignTable(str.encode)
 CAMPAIGNS.apply(a_campaign(campaign_id="paused"))
 
 texts = st.text(max_size=300)

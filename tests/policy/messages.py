@@ -46,6 +46,9 @@ class CampaignTable:
     def paused(self, campaign_id: str) -> bool:
         return campaign_id in self._paused
 
+    def user_paused(self, number: str) -> bool:
+        return number in self._paused
+
 
 def default_policy() -> Policy:
     return load_policy(DEFAULT)

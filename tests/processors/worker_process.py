@@ -1,5 +1,5 @@
 """
-``consent-gate worker`` in a process of its own, with the counting agent.
+``consent-gate worker`` in a process of its own, with the counting agent or others.
 
 ``python -m tests.processors.worker_process --config FILE worker …``: the command line as it is;
 only the list of agents is the test's.
@@ -18,15 +18,21 @@ from pathlib import Path
 
 from streams.cli.main import main
 from streams.processors import agents
+from streams.processors.agent import MakeAgent
+from streams.processors.counters import answers
+from streams.processors.pauses import pauses
 from tests.gate.bed import Bed
 from tests.processors.counting import counting
 
 
 @contextmanager
 def worker_process(
-    bed: Bed, instance_id: str = "worker-1", **changes: object
+    bed: Bed, instance_id: str = "worker-1", agents: str = "counting", **changes: object
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one; kill it at the end if it is still there. Its log is ``<instance_id>.log``."""
+    """Run one with these of :data:`CHOICES`; kill it at the end if it is still there.
+
+    Its log is ``<instance_id>.log``.
+    """
     values = bed.settings.model_dump(mode="json", exclude_defaults=True)
     values |= {"instance_id": instance_id, "worker_http_port": 0, **changes}
     del values["http_port"]
@@ -36,7 +42,7 @@ def worker_process(
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, "--config", str(config), "worker"],
             stderr=log,
-            env={**os.environ, "PYTHONWARNINGS": "error"},
+            env={**os.environ, "PYTHONWARNINGS": "error", "AGENTS": agents},
         )
     try:
         yield process
@@ -51,6 +57,11 @@ def log_of(bed: Bed, instance_id: str = "worker-1") -> Path:
     return bed.folder / f"{instance_id}.log"
 
 
+CHOICES: dict[str, tuple[MakeAgent, ...]] = {
+    "counting": (partial(counting, batch_max=50),),
+    "answers": (answers, pauses),
+}
+
 if __name__ == "__main__":
-    agents.AGENTS = (partial(counting, batch_max=50),)
+    agents.AGENTS = CHOICES[os.environ["AGENTS"]]
     main()

@@ -68,7 +68,7 @@ def end(pause_id: str | None) -> Campaign:
 
 
 def table_of(*records: Campaign) -> CampaignTable:
-    table = CampaignTable()
+    table = CampaignTable(str.encode)
     for record in records:
         table.apply(record)
     return table
@@ -108,7 +108,7 @@ def test_a_pause_without_an_id_is_a_pause() -> None:
 
 def test_what_cannot_be_read_pauses_the_campaign_of_its_key() -> None:
     for key in ("spring", "spring#1"):
-        table = CampaignTable()
+        table = CampaignTable(str.encode)
         table.pause_unreadable(key)
         assert table.paused("spring")
         assert not table.paused("autumn")

@@ -1,0 +1,1 @@
+"""Counting what people answer to campaigns and what uploaders bring in. Pure."""
