@@ -110,6 +110,7 @@ def check(account: Account, default_version: str) -> list[Invariant]:
         decisions_counted(account),
         bytes_untouched(account),
         withdrawals_honoured(account),
+        stops_confirmed_once(account),
         held_and_dropped_unreadable(account),
         nobody_named(account),
         chain_unbroken(account),
@@ -199,6 +200,30 @@ def withdrawals_honoured(account: Account) -> Invariant:
         "Nothing passes that was sent after its recipient's withdrawal was acknowledged",
         f"{sent_after:,} were sent after a withdrawal{just}",
         broken,
+    )
+
+
+def stops_confirmed_once(account: Account) -> Invariant:
+    """
+    A STOP by reply is confirmed at most once, and by nothing but the worker's one request.
+
+    A stack whose worker does not confirm (setting ``confirm_stops``) confirms none.
+    """
+    replies = {each.act.causes for each in account.played if each.act.causes is not None}
+    confirmed = Counter(
+        decision.request_id
+        for decision in account.written.decisions
+        if decision.request_id in replies and decision.verdict is Outcome.ALLOWED
+    )
+    twice = tuple(request_id for request_id, times in confirmed.items() if times > 1)
+    return Invariant(
+        "stops_confirmed_once",
+        "No STOP by reply is confirmed more than once",
+        not twice,
+        f"{len(replies):,} replies, {len(confirmed):,} confirmed by one message each"
+        if not twice
+        else f"{len(twice):,} confirmed more than once",
+        twice[:_SHOWN],
     )
 
 

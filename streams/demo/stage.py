@@ -119,8 +119,6 @@ def _installed(
         "http_port": gate_port,
         "worker_http_port": worker_port,
         "log_level": log_level.value,
-        # What the worker asks for by itself would be no part of the day that is counted.
-        "confirm_stops": False,
     }
     (folder / DEFAULT_FILE).write_text(yaml.safe_dump(values), encoding="utf-8")
     # Read back without the environment: nothing that is set outside reaches the demo.

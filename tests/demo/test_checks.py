@@ -39,7 +39,7 @@ def test_everything_holds_on_a_sound_outcome() -> None:
     assert [(each.name, each.holds, each.broken) for each in found] == [
         (each.name, True, ()) for each in found
     ]
-    assert len(found) == 8
+    assert len(found) == 9
 
 
 # --------------------------------------------------------------------------- exactly one outcome
@@ -161,6 +161,18 @@ def test_a_password_that_is_asked_for_may_pass_after_a_stop() -> None:
     ]
     assert passwords
     assert checks.withdrawals_honoured(account()).holds
+
+
+def test_a_stop_that_was_confirmed_twice_is_found() -> None:
+    request_id = next(each.act.causes for each in THERE if each.act.causes)
+    once = replace(SOUND.decisions[0], request_id=request_id, verdict=Outcome.ALLOWED)
+    other = replace(once, request_offset=once.request_offset + 1)
+    confirmed = checks.stops_confirmed_once(account(decisions=(*SOUND.decisions, once)))
+    assert confirmed.holds
+    assert ", 1 confirmed" in confirmed.told
+    twice = checks.stops_confirmed_once(account(decisions=(*SOUND.decisions, once, other)))
+    assert twice.holds is False
+    assert twice.broken == (request_id,)
 
 
 # --------------------------------------------------------------------------- what can be read
