@@ -14,7 +14,10 @@ from typing import Final
 from streams.audit.trying import Tried
 from streams.audit.words import time_in_words
 from streams.policy.facts import nothing_known
-from streams.policy.readings import REFERRER
+from streams.policy.links import places_in
+from streams.policy.readings import REFERRER, marks
+from streams.policy.regions import regions_of_number
+from streams.policy.vocabulary import Marks, OptOut, QuietHours
 from streams.records.events import ConsentEvent, ContactEntry
 from streams.records.requests import ClaimEvidence, TextAuthor
 
@@ -196,6 +199,8 @@ def _referral(tried: Tried) -> str:
 
 def _marks(tried: Tried) -> str:
     request = tried.case.request
+    if marks(request) is Marks.NONE:
+        return "words of the text, by the register of marks"
     if request.referral is not None:
         return "the request has a referral"
     if request.claims:
@@ -213,6 +218,53 @@ def _campaign(tried: Tried) -> str:
     if request.initiator.user is not None and tried.campaigns.user_paused(request.initiator.user):
         return "a pause of the user who initiated it"
     return f"the request's campaign {request.campaign_id}"
+
+
+def _jurisdiction(tried: Tried) -> str:
+    of_record = tried.state.region if tried.state else None
+    said = {
+        "the consent record": of_record,
+        "the number": " or ".join(regions_of_number(tried.case.recipient)) or None,
+        "the request": tried.case.request.region,
+    }
+    return "the strictest of " + ", ".join(
+        f"{who} ({where})" for who, where in said.items() if where
+    )
+
+
+def _quiet_hours(tried: Tried) -> str:
+    if _value(tried, "quiet_hours") == QuietHours.UNKNOWN.value:
+        return "no zone is known, or no time at which all that may be are open"
+    zone = tried.state.time_zone if tried.state else None
+    where = "the recorded zone" if zone else "every zone that the recipient may be in"
+    until = tried.assessment.opens_at
+    return f"closed now in {where}" + (f", until {time_in_words(until)}" if until else "")
+
+
+def _links(tried: Tried) -> str:
+    found = list(places_in(tried.case.request.body))
+    count = f"{len(found)} link{'s' * (len(found) != 1)}"
+    return f"the text has {count}, the worst of which is {_value(tried, 'links')}"
+
+
+def _registration(tried: Tried) -> str:
+    return "the text links to a page that the register lists under registration"
+
+
+def _sender(tried: Tried) -> str:
+    match _value(tried, "sender"):
+        case "KNOWN":
+            return "the register lists the sender here, and the text shows it"
+        case "UNKNOWN":
+            return "the register does not list the sender here"
+        case _:
+            return "the text shows none of the sender's names, or another's signature"
+
+
+def _opt_out(tried: Tried) -> str:
+    if _value(tried, "opt_out") == OptOut.PRESENT.value:
+        return "the text has a phrase of the register"
+    return "the text has no phrase of the register"
 
 
 def _value(tried: Tried, fact: str) -> str:
@@ -257,4 +309,10 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "marks": _marks,
     "validity": _validity,
     "campaign": _campaign,
+    "jurisdiction": _jurisdiction,
+    "quiet_hours": _quiet_hours,
+    "links": _links,
+    "registration": _registration,
+    "sender": _sender,
+    "opt_out": _opt_out,
 }

@@ -4,17 +4,18 @@ Recognising requests of a campaign by their bytes.
 Of an SmsRequested the first four fields differ from message to message, and so do what was put into
 the template and the body that came of it, where they are personal. Everything else repeats within a
 campaign, byte for byte: what stands before the template's parameters, and what stands after the
-body. So the head, the parameters and the body are stepped over by hand, and the rest, the *frame*,
-is looked up: what was made of it the first time is kept.
+body. So the head, the parameters and the body are read by hand, and the rest, the *frame*, is
+looked up: what was made of it the first time is kept.
 
 A record is recognised only if its frame was that of a record that the codec read whole, and what
-was stepped over is read strictly; everything else goes through the codec. Either way the outcome is
+was read by hand is read strictly; everything else goes through the codec. Either way the outcome is
 the codec's, which a property test shows on any bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, Generic, TypeVar
 
 from streams.codec.codec import RecordCodec
@@ -55,17 +56,18 @@ class Recogniser(Generic[Kept]):
         self._header = codec.frame(b"")
         self._frames: dict[bytes, Kept] = {}
 
-    def read(self, raw: bytes | None) -> tuple[str, str, int | None, Kept]:
+    def read(self, raw: bytes | None) -> tuple[str, str, int | None, Mapping[str, str], str, Kept]:
         """
-        Read one framed request: its :data:`Head`, and what was kept of its frame.
+        Read one framed request: its :data:`Head`, its template's parameters, its body, and what
+        was kept of its frame.
 
         Raises exactly what the codec's ``decode`` raises.
         """
         frame = None
         if raw is not None:
             try:
-                request_id, recipient, valid_until, frame = self._split(raw)
-                return request_id, recipient, valid_until, self._frames[frame]
+                request_id, recipient, valid_until, parameters, body, frame = self._split(raw)
+                return request_id, recipient, valid_until, parameters, body, self._frames[frame]
             except (Doubt, IndexError, UnicodeDecodeError, KeyError):
                 pass  # the codec has the last word
         request = self._codec.decode(raw)
@@ -74,15 +76,23 @@ class Recogniser(Generic[Kept]):
             if len(self._frames) >= MOST_FRAMES:
                 self._frames.clear()
             self._frames[frame] = kept
-        return request.request_id, request.recipient, request.valid_until, kept
+        return (
+            request.request_id,
+            request.recipient,
+            request.valid_until,
+            request.template_params,
+            request.body,
+            kept,
+        )
 
     def forget(self) -> None:
         """Let go of everything kept: what it was made of has changed."""
         self._frames.clear()
 
-    def _split(self, raw: bytes) -> tuple[str, str, int | None, bytes]:
+    def _split(self, raw: bytes) -> tuple[str, str, int | None, Mapping[str, str], str, bytes]:
         """
-        Read the head and cut the frame out of a request that is plainly what the codec writes.
+        Read the head, the parameters and the body, and cut the frame out of a request that is
+        plainly what the codec writes.
 
         Avro 1.12, "Binary encoding": a string is its length as a zig-zag varint, then UTF-8; a
         union is its branch, then the value; a map is a block of entries, then an empty one.
@@ -128,11 +138,15 @@ class Recogniser(Generic[Kept]):
         at = _after_optional(raw, at + 1 + (size >> 1))
         front = raw[start:at]
         if raw[at]:
-            at = _after_parameters(raw, at)
+            parameters, at = _parameters(raw, at)
         else:
+            parameters = _NO_PARAMETERS
             at += 1
-        at = _after_text(raw, at)
-        return request_id, recipient, valid_until, front + raw[at:]
+        body, at = _read_text(raw, at)
+        return request_id, recipient, valid_until, parameters, body, front + raw[at:]
+
+
+_NO_PARAMETERS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 def _after_optional(raw: bytes, at: int) -> int:
@@ -146,18 +160,20 @@ def _after_optional(raw: bytes, at: int) -> int:
     return at + 2 + (size >> 1)
 
 
-def _after_parameters(raw: bytes, at: int) -> int:
-    """Step over a map of texts that is one block."""
+def _parameters(raw: bytes, at: int) -> tuple[Mapping[str, str], int]:
+    """Read a map of texts that is one block."""
     count, at = read_length(raw, at)
+    parameters = {}
     for _ in range(count):
-        at = _after_text(raw, _after_text(raw, at))
+        name, at = _read_text(raw, at)
+        parameters[name], at = _read_text(raw, at)
     if raw[at]:
         raise Doubt
-    return at + 1
+    return parameters, at + 1
 
 
-def _after_text(raw: bytes, at: int) -> int:
-    """Step over a text of any length that is UTF-8."""
+def _read_text(raw: bytes, at: int) -> tuple[str, int]:
+    """Read a text of any length that is UTF-8, and where it ends."""
     size, start = raw[at], at + 1
     if size & 0x80:
         more = raw[start]
@@ -169,5 +185,4 @@ def _after_text(raw: bytes, at: int) -> int:
     if size & 1 or size < 0:
         raise Doubt
     at = start + (size >> 1)
-    raw[start:at].decode()
-    return at
+    return raw[start:at].decode(), at

@@ -168,14 +168,23 @@ class Deciding:
         own_headers = headers_of(message)
         if own_headers and size_of(None, None, own_headers) > HEADERS_MAX_BYTES:
             raise TooLarge(f"The headers are larger than the {HEADERS_MAX_BYTES} bytes that pass.")
-        request_id, recipient, valid_until, kept = self._recogniser.read(raw)
+        request_id, recipient, valid_until, _, body, kept = self._recogniser.read(raw)
         if size > IDENTIFIERS_MAX_CHARACTERS:  # else its texts are not longer than that either
             refuse_long(request_id)
         partition = work.partition
         subject_id, state = self._recipient(partition, recipient, key)
         content, encoded = kept
-        assessment = assess_content(content, valid_until, state, self._campaigns, self._now_ms)
-        facts, consent_event_id, _ = assessment
+        assessment = assess_content(
+            content,
+            valid_until,
+            state,
+            self._campaigns,
+            self._now_ms,
+            recipient,
+            body,
+            batch.policy.registers,
+        )
+        facts, consent_event_id, _, _ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
         decision_id = (batch.decision_ids % offset).encode()
         chain = work.decisions
@@ -204,7 +213,7 @@ class Deciding:
         elif outcome is _QUARANTINED:
             hold_id = (batch.hold_ids % offset).encode()
             sealer = self._sealer(partition, subject_id)
-            body = hold_body(
+            hold = hold_body(
                 hold_id,
                 decision_id,
                 request_id,
@@ -215,7 +224,7 @@ class Deciding:
                 sealer.key_id,
                 batch.stamped,
             )
-            held = self._codecs.quarantined.frame(body)
+            held = self._codecs.quarantined.frame(hold)
             work.outputs.append(
                 _new(Output, (self._topics.quarantined, partition, hold_id, held, None))
             )

@@ -11,6 +11,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from streams.policy.consent import consent_for
+from streams.policy.hours import Hours
+from streams.policy.links import LinkClass, worst
 from streams.policy.once import answer, answered_message, referral, refers
 from streams.policy.readings import Campaigns as Campaigns
 from streams.policy.readings import NameConsents as NameConsents
@@ -34,6 +36,9 @@ from streams.policy.readings import (
     voice,
     withdrawal,
 )
+from streams.policy.regions import law_of, regions_of, regions_of_number, zones_of_message
+from streams.policy.registers import NO_REGISTERS, Registers
+from streams.policy.texts import marks_of_text, opt_out, sender
 from streams.policy.vocabulary import (
     Answer,
     Basis,
@@ -44,13 +49,19 @@ from streams.policy.vocabulary import (
     FactValue,
     Freedom,
     Initiator,
+    Jurisdiction,
+    Links,
     Marks,
     Member,
     Names,
     Number,
     Occasion,
+    OptOut,
+    QuietHours,
     Reassignment,
     Referral,
+    Registration,
+    Sender,
     State,
     Suppression,
     Taint,
@@ -94,6 +105,12 @@ class Facts(NamedTuple):
     marks: Marks
     validity: Validity
     campaign: Campaign
+    jurisdiction: Jurisdiction
+    quiet_hours: QuietHours
+    links: Links
+    registration: Registration
+    sender: Sender
+    opt_out: OptOut
 
     def as_map(self) -> dict[str, str]:
         """Give the facts as a decision records them: name to value."""
@@ -137,6 +154,12 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "marks": Marks,
     "validity": Validity,
     "campaign": Campaign,
+    "jurisdiction": Jurisdiction,
+    "quiet_hours": QuietHours,
+    "links": Links,
+    "registration": Registration,
+    "sender": Sender,
+    "opt_out": OptOut,
 }
 """Every fact but ``purpose`` with its type, in the order of :class:`Facts`."""
 
@@ -150,12 +173,13 @@ class Assessment(NamedTuple):
 
     ``consent_event_id`` names the grant that carries the message, or the withdrawal or the expired
     grant that does not; null where nothing was said. ``assessed_at`` decides which dated rules
-    are in force.
+    are in force. ``opens_at`` is when quiet hours end; null where there are none now.
     """
 
     facts: Facts
     consent_event_id: str | None
     assessed_at: int
+    opens_at: int | None = None
 
 
 class Content(NamedTuple):
@@ -175,6 +199,7 @@ class Content(NamedTuple):
     refers: bool
     """Whether it refers the recipient to us."""
     user_paused: bool
+    region: str | None
 
 
 def content_of(
@@ -195,6 +220,7 @@ def content_of(
         answered_message(request),
         refers(request),
         user is not None and campaigns.user_paused(user),
+        request.region,
     )
 
 
@@ -215,14 +241,24 @@ def assess(
     names: NameConsents,
     campaigns: Campaigns,
     now_ms: int,
+    registers: Registers = NO_REGISTERS,
 ) -> Assessment:
     """
     Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
 
-    Pure, and total for any records.
+    ``registers`` are those of the policy that decides. Pure, and total for any records.
     """
     content = content_of(request, names, campaigns, now_ms)
-    return assess_content(content, request.valid_until, state, campaigns, now_ms)
+    return assess_content(
+        content,
+        request.valid_until,
+        state,
+        campaigns,
+        now_ms,
+        request.recipient,
+        request.body,
+        registers,
+    )
 
 
 def assess_content(
@@ -231,6 +267,9 @@ def assess_content(
     state: SubjectState | None,
     campaigns: Campaigns,
     now_ms: int,
+    recipient: str,
+    body: str,
+    registers: Registers,
 ) -> Assessment:
     """
     Join what was read from the message with its recipient's state: :func:`assess` in parts.
@@ -251,6 +290,7 @@ def assess_content(
         answers,
         refers_to_us,
         user_paused,
+        place,
     ) = content
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
     status, basis, _, _, event_id, _, _, _, _ = view
@@ -268,6 +308,15 @@ def assess_content(
         )
         tainted = taint(purpose, view, member_fact, number_fact, upload_fact)
         provenance = member_fact, number_fact, upload_fact, tainted
+    there = regions_of_number(recipient)
+    law = law_of(there, None if state is None else state.region, place)
+    quiet, opens_at = _EVER_OPEN
+    if registers.hours is not None and purpose in registers.hours.purposes:
+        quiet, opens_at = _hours(recipient, state, place, purpose, registers, now_ms)
+    if registers.read_texts:
+        looks, text = _text(body, purpose, sender_id, law, looks, registers)
+    else:
+        text = _TEXT_UNREAD
     facts = _new(
         Facts,
         (
@@ -288,13 +337,76 @@ def assess_content(
             looks,
             _LIVE if valid_until is None else validity(valid_until, now_ms),
             campaign(campaign_id, user_paused, campaigns),
+            law,
+            quiet,
+            *text,
         ),
     )
-    return _new(Assessment, (facts, event_id, now_ms))
+    return _new(Assessment, (facts, event_id, now_ms, opens_at))
+
+
+def _hours(
+    recipient: str,
+    state: SubjectState | None,
+    place: str | None,
+    purpose: str,
+    registers: Registers,
+    now_ms: int,
+) -> Hours:
+    """Look whether it is quiet in any place and zone that the recipient may be in."""
+    if registers.hours is None:
+        return _EVER_OPEN
+    of_record = None if state is None else state.region
+    regions = regions_of(regions_of_number(recipient), of_record, place)
+    zone = None if state is None else state.time_zone
+    zones = (zone,) if zone else zones_of_message(recipient[1:10], of_record, place)
+    return registers.hours.at(purpose, regions, zones, now_ms)
+
+
+_TextFacts = tuple[Links, Registration, Sender, OptOut]
+
+
+def _text(
+    body: str,
+    purpose: str,
+    sender_id: str,
+    law: Jurisdiction,
+    looks: Marks,
+    registers: Registers,
+) -> tuple[Marks, _TextFacts]:
+    """Read what the registers want to know of a text, and what it looks like after that."""
+    links, registration, shown, stops = _TEXT_UNREAD
+    folded = body.casefold()
+    if registers.links is not None:
+        classes = registers.links.classes(body)
+        links = _LINKS_NONE
+        if classes:
+            links = _LINKS[worst(classes)]
+            if LinkClass.REGISTRATION in classes:
+                registration = Registration.LINKED
+    if registers.senders is not None:
+        shown = sender(body, folded, sender_id, law, registers.senders)
+    if registers.opt_out is not None:
+        stops = opt_out(folded, purpose, law, registers.opt_out)
+    if registers.marks is not None and looks is _MARKS_NONE:
+        looks = marks_of_text(folded, purpose, registers.marks)
+    return looks, (links, registration, shown, stops)
 
 
 _new = tuple.__new__
 """A named tuple's own ``__new__`` is Python code."""
+
+_EVER_OPEN: Hours = (QuietHours.OPEN, None)
+_TEXT_UNREAD: _TextFacts = (Links.UNREAD, Registration.NONE, Sender.UNREAD, OptOut.UNREAD)
+_LINKS_NONE = Links.NONE
+_LINKS = {
+    None: Links.OWN,  # to a registration page, which is our own
+    LinkClass.OWN: Links.OWN,
+    LinkClass.STORE: Links.STORE,
+    LinkClass.SHORT: Links.SHORT,
+    LinkClass.FOREIGN: Links.FOREIGN,
+}
+_MARKS_NONE = Marks.NONE
 
 _GRANTED = Consent.GRANTED
 _READABLE = State.READABLE
@@ -334,4 +446,7 @@ def nothing_known(purpose: str) -> Facts:
         Marks.NONE,
         Validity.LIVE,
         Campaign.NONE,
+        Jurisdiction.OTHER,
+        QuietHours.OPEN,
+        *_TEXT_UNREAD,
     )

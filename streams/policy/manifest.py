@@ -26,8 +26,8 @@ class Manifest:
     What ``policy.yaml`` says.
 
     ``edition`` is for people. ``purpose_lines`` are the lines, from 1, that the purposes are
-    declared on. ``rule_files`` are the files to read, in order, each of which exists;
-    what is wrong, such as a file that is missing or not listed, is in the mistakes.
+    declared on. ``rule_files`` and ``register_files`` are the files to read, in order, each of
+    which exists; what is wrong, such as a file that is missing or not listed, is in the mistakes.
     """
 
     def __init__(self, document: Document, files: Mapping[str, str], mistakes: Mistakes) -> None:
@@ -36,8 +36,11 @@ class Manifest:
         self.purposes: list[str] = []
         self.purpose_lines: dict[str, int] = {}
         self.rule_files: list[str] = []
+        self.register_files: list[str] = []
         entries = (
-            document.mapping(document.root, MANIFEST, ("name", "edition", "purposes", "rules"), ())
+            document.mapping(
+                document.root, MANIFEST, ("name", "edition", "purposes", "rules"), ("registers",)
+            )
             if document.root is not None
             else {}
         )
@@ -49,16 +52,20 @@ class Manifest:
             self.edition = edition.value if edition else ""
         if "purposes" in entries:
             self._read_purposes(document, entries["purposes"])
+        if "registers" in entries:
+            for node in document.items(entries["registers"], "registers"):
+                self._read_file(document, node, files, "register", self.register_files)
         if "rules" in entries:
             for node in document.items(entries["rules"], "rules"):
-                self._read_rule_file(document, node, files)
-            for unlisted in sorted(files.keys() - {MANIFEST, TESTS, *self.rule_files}):
+                self._read_file(document, node, files, "rule", self.rule_files)
+            listed = {MANIFEST, TESTS, *self.rule_files, *self.register_files}
+            for unlisted in sorted(files.keys() - listed):
                 mistakes.add(
                     unlisted,
                     1,
                     1,
                     f"{MANIFEST} does not list the file",
-                    "list it under rules, or take it out of the folder",
+                    "list it under rules or registers, or take it out of the folder",
                 )
 
     def _read_purposes(self, document: Document, purposes: yaml.Node) -> None:
@@ -76,10 +83,15 @@ class Manifest:
                     "write lower-case letters, digits and underscores, as requests do",
                 )
 
-    def _read_rule_file(
-        self, document: Document, node: yaml.Node, files: Mapping[str, str]
+    def _read_file(
+        self,
+        document: Document,
+        node: yaml.Node,
+        files: Mapping[str, str],
+        kind: str,
+        listed: list[str],
     ) -> None:
-        text = document.text(node, "a rule file's name")
+        text = document.text(node, f"a {kind} file's name")
         if text is None:
             return
         name = text.value
@@ -87,13 +99,15 @@ class Manifest:
             document.wrong(
                 text,
                 f"{TESTS} holds the policy's tests",
-                "take it off the list, and name another file for rules",
+                f"take it off the list, and name another file for {kind}s",
             )
         elif name == MANIFEST or not _RULE_FILE.fullmatch(name):
             document.wrong(
-                text, f"{name!r} cannot be a rule file", "name a file of this folder: rules.yaml"
+                text,
+                f"{name!r} cannot be a {kind} file",
+                f"name a file of this folder: {kind}s.yaml",
             )
-        elif name in self.rule_files:
+        elif name in self.rule_files or name in self.register_files:
             document.wrong(text, f"{name} is listed twice", "keep one of them")
         elif name not in files:
             others = files.keys() - {MANIFEST}
@@ -103,4 +117,4 @@ class Manifest:
                 nearest(name, others) if others else "add it, or take it off the list",
             )
         else:
-            self.rule_files.append(name)
+            listed.append(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -20,6 +21,7 @@ from streams.policy.facts import Assessment, Facts, nothing_known
 from streams.policy.manifest import MANIFEST, TESTS, Manifest
 from streams.policy.mistakes import Mistakes
 from streams.policy.reasons import Reason, severest_first
+from streams.policy.registers import RegisterReader, Registers
 from streams.policy.rules import Rule, RuleReader, Then
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.policy.vocabulary import State
@@ -44,7 +46,8 @@ class Policy:
     One version of the rules. Immutable but for the memo; used by one thread at a time.
 
     ``version`` is the SHA-256, in hex, of the names and bytes of its files. ``files`` are their
-    texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order.
+    texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order,
+    ``registers`` are what it lists beside them.
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Policy:
         files: dict[str, str],
         purposes: frozenset[str],
         rules: tuple[Rule, ...],
+        registers: Registers,
         language: Language,
     ) -> None:
         """Put together what :func:`load_policy_files` has checked."""
@@ -65,6 +69,8 @@ class Policy:
         self.files = files
         self.purposes = purposes
         self.rules = rules
+        self.registers = registers
+        self._holds: dict[tuple[Quarantine, int], Quarantine] = {}
         self._language = language
         self._by_basis = {rule.basis: rule for rule in rules if rule.basis is not None}
         changes = {day for rule in rules for day in (rule.from_day, rule.until_day) if day}
@@ -80,8 +86,27 @@ class Policy:
         return self._language
 
     def decide(self, assessment: Assessment) -> Verdict:
-        """Give the verdict on what was assessed, by the rules in force at that time. Pure."""
-        return self.verdict(assessment.facts, assessment.assessed_at)
+        """
+        Give the verdict on what was assessed, by the rules in force at that time. Pure.
+
+        What is held for quiet hours is held until they end.
+        """
+        facts, _, now_ms, opens_at = assessment
+        verdict = self.verdict(facts, now_ms)
+        if opens_at is None or type(verdict) is not Quarantine:
+            return verdict
+        return self._until(verdict, opens_at)
+
+    def _until(self, verdict: Quarantine, opens_at: int) -> Verdict:
+        """Put the time to a verdict that is remembered by facts; the same one for the same time."""
+        if Reason.QUIET_HOURS not in verdict.reasons:
+            return verdict
+        timed = self._holds.get((verdict, opens_at))
+        if timed is None:
+            if len(self._holds) >= MAX_REMEMBERED:
+                self._holds.clear()
+            timed = self._holds[verdict, opens_at] = replace(verdict, hold_until=opens_at)
+        return timed
 
     def verdict(self, facts: Facts, now_ms: int) -> Verdict:
         """
@@ -242,6 +267,9 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         for name in manifest.rule_files
         for rule in reader.read(Document(name, files[name], mistakes))
     ]
+    listing = RegisterReader(manifest.purposes)
+    for name in manifest.register_files:
+        listing.read(Document(name, files[name], mistakes))
     mistakes.raise_if_any()
     policy = Policy(
         name=manifest.name,
@@ -250,6 +278,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         files=files,
         purposes=frozenset(manifest.purposes),
         rules=tuple(rules),
+        registers=listing.registers(),
         language=language,
     )
     _refuse_to_allow_the_unknown(policy, mistakes)

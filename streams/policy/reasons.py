@@ -122,16 +122,9 @@ class Reason(Enum):
 EMITTED_LATER: frozenset[Reason] = frozenset(
     {
         Reason.CONSENT_PENDING,  # double opt-in
-        Reason.REGISTRATION_LINK,  # register of links
-        Reason.LINK_UNKNOWN,
-        Reason.SENDER_UNKNOWN,  # register of senders
-        Reason.SENDER_DISGUISED,
         Reason.TEMPLATE_UNKNOWN,  # templates
         Reason.TEMPLATE_MISMATCH,
-        Reason.OPT_OUT_TEXT_MISSING,
         Reason.FREQUENCY,  # sends remembered
-        Reason.QUIET_HOURS,  # regions and zones
-        Reason.ZONE_UNKNOWN,
     }
 )
 """Reasons whose facts are not read yet. A rule that names one fails at load."""

@@ -180,10 +180,11 @@ class Referral(FactValue):
 
 
 class Marks(FactValue):
-    """Whether the request bears the marks of an invitation, whatever purpose it states."""
+    """Whether the message looks like an invitation or advertising, whatever purpose it states."""
 
     NONE = "NONE"
     INVITATION = "INVITATION"
+    ADVERTISING = "ADVERTISING"
 
 
 class Validity(FactValue):
@@ -199,6 +200,59 @@ class Campaign(FactValue):
     NONE = "NONE"
     ACTIVE = "ACTIVE"
     PAUSED = "PAUSED"
+
+
+class Jurisdiction(FactValue):
+    """Whose law counts for the recipient: the strictest of what is said of where they are."""
+
+    OTHER = "OTHER"
+    CN = "CN"
+    US = "US"
+    EU = "EU"
+    CA = "CA"
+
+
+class QuietHours(FactValue):
+    """Whether such messages may come now, wherever the recipient may be."""
+
+    OPEN = "OPEN"
+    QUIET = "QUIET"
+    UNKNOWN = "UNKNOWN"
+
+
+class Links(FactValue):
+    """The worst of what the text links to; UNREAD where the policy has no register of links."""
+
+    UNREAD = "UNREAD"
+    NONE = "NONE"
+    OWN = "OWN"
+    STORE = "STORE"
+    SHORT = "SHORT"
+    FOREIGN = "FOREIGN"
+
+
+class Registration(FactValue):
+    """Whether the text links to a page on which one registers."""
+
+    NONE = "NONE"
+    LINKED = "LINKED"
+
+
+class Sender(FactValue):
+    """Whether the sender is registered where the recipient is, and the text shows who it is."""
+
+    UNREAD = "UNREAD"
+    KNOWN = "KNOWN"
+    UNKNOWN = "UNKNOWN"
+    DISGUISED = "DISGUISED"
+
+
+class OptOut(FactValue):
+    """Whether the text says how to stop such messages, where the policy wants it to."""
+
+    UNREAD = "UNREAD"
+    PRESENT = "PRESENT"
+    MISSING = "MISSING"
 
 
 PURPOSE_TYPE = "Purpose"

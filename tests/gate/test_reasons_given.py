@@ -141,6 +141,7 @@ def unanswering(sound: Policy) -> Policy:
         files=sound.files,
         purposes=sound.purposes,
         rules=tuple(rules),
+        registers=sound.registers,
         language=sound._language,
     )
 

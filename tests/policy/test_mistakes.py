@@ -95,7 +95,7 @@ RULE_MISTAKES: list[tuple[str, str, str, str]] = [
     # What follows from a rule.
     (rule(then="dorp"), "5:11", "then cannot be 'dorp'", "did you mean drop?"),
     (rule(reason="NO_CONCENT"), "6:13", "there is no reason NO_CONCENT", "NO_CONSENT?"),
-    (rule(reason="QUIET_HOURS", then="quarantine"), "6:13", "not read yet", "take the rule out"),
+    (rule(reason="TEMPLATE_UNKNOWN", then="quarantine"), "6:13", "not read yet", "take the rule out"),
     (rule(reason="POLICY_ERROR"), "6:13", "given by the gate itself", "take the rule out"),
     (rule(reason="PURPOSE_UNKNOWN"), "6:13", "given by the gate itself", "take the rule out"),
     (rule(then="quarantine"), "6:13", "milder than the catalogue", "`then: drop`"),
@@ -182,7 +182,7 @@ def test_a_mistake_in_the_manifest_is_named_with_its_place_and_remedy(
 def test_a_file_that_is_not_listed_is_a_mistake() -> None:
     assert mistakes_of(rule(), forgotten_yaml=rule()) == [
         "pack/forgotten.yaml:1:1: policy.yaml does not list the file; "
-        "list it under rules, or take it out of the folder"
+        "list it under rules or registers, or take it out of the folder"
     ]
 
 

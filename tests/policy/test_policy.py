@@ -139,6 +139,7 @@ def test_a_rule_that_does_not_answer_is_a_fault_whether_it_allows_or_objects(
         files=sound.files,
         purposes=sound.purposes,
         rules=tuple(rules),
+        registers=sound.registers,
         language=sound._language,
     )
     for facts in (GRANTED, GRANTED._replace(suppression=Suppression.ALL)):

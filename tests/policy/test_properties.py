@@ -16,7 +16,15 @@ from streams.policy.policy import Policy
 from streams.policy.reasons import EMITTED_LATER, severest_first
 from streams.policy.rules import Then
 from streams.policy.verdicts import Allow
-from streams.policy.vocabulary import Consent
+from streams.policy.vocabulary import (
+    Consent,
+    Jurisdiction,
+    Links,
+    OptOut,
+    QuietHours,
+    Registration,
+    Sender,
+)
 from streams.records.events import Basis, Origin, Source
 from streams.records.requests import (
     Claim,
@@ -143,7 +151,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
     assessed = assess(message, state, NameTable(FRIEND), CampaignTable("paused"), NOW)
     view = consent_for(state, message.purpose, message.sender_id, message.campaign_id, NOW)
     of_number = readings.member(state), readings.number(state, NOW), readings.upload(state, NOW)
-    assert assessed[1:] == (view.event_id, NOW)
+    assert assessed[1:] == (view.event_id, NOW, None)
     assert assessed.facts == Facts(
         message.purpose,
         readings.readability(state),
@@ -166,6 +174,12 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         readings.marks(message),
         readings.validity(message.valid_until, NOW),
         readings.campaign(message.campaign_id, CampaignTable("paused")),
+        Jurisdiction.CN,
+        QuietHours.OPEN,
+        Links.UNREAD,
+        Registration.NONE,
+        Sender.UNREAD,
+        OptOut.UNREAD,
     )
 
 
@@ -271,6 +285,7 @@ def _with_objections(numbers: set[int]) -> Policy:
             for number, rule in enumerate(policy.rules)
             if rule.then is Then.ALLOW or number in numbers
         ),
+        registers=policy.registers,
         language=policy._language,
     )
 

@@ -117,4 +117,9 @@ DEPENDENCIES: tuple[Dependency, ...] = (
         lambda claims, marks: claims == "NONE" or marks == "INVITATION",
         "a claim about people is a mark of an invitation",
     ),
+    Dependency(
+        ("links", "registration"),
+        lambda links, registration: registration == "NONE" or links not in ("UNREAD", "NONE"),
+        "a link to a registration page is a link",
+    ),
 )

@@ -99,6 +99,7 @@ def _without(policy: Policy, rule: Rule) -> Policy:
         files=policy.files,
         purposes=policy.purposes,
         rules=tuple(each for each in policy.rules if each is not rule),
+        registers=policy.registers,
         language=policy.language,
     )
 
