@@ -173,7 +173,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         once.referral(state, refers=once.refers(message)),
         readings.marks(message),
         readings.validity(message.valid_until, NOW),
-        readings.campaign(message.campaign_id, CampaignTable("paused")),
+        readings.campaign(message.campaign_id, False, CampaignTable("paused")),
         Jurisdiction.CN,
         QuietHours.OPEN,
         Links.UNREAD,
