@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import gc
 import signal
-import sys
-import time
-from types import FrameType
 from typing import Annotated
 
 import typer
 
 from streams import __version__
 from streams.cli.context import settings_of
-from streams.errors import ConsentGateError, Retry
+from streams.cli.foreground import Ending, served
 from streams.gate.assembly import assembled
-from streams.gate.gate import Gate
-from streams.telemetry.catalogue import ErrorMet, GateStarted, GateStopped
+from streams.telemetry.catalogue import GateStarted, GateStopped
 from streams.telemetry.health import Health
-from streams.telemetry.http import TelemetryServer
-from streams.telemetry.labels import StopCause
 from streams.telemetry.logs import configure_logging
 from streams.telemetry.telemetry import Telemetry
 
@@ -45,32 +39,24 @@ def gate(
     configure_logging(settings.log_level)
     telemetry = Telemetry()
     health = Health(telemetry)
-    running = _Running()
-    signal.signal(signal.SIGTERM, running.on_stop)
-    signal.signal(signal.SIGINT, running.on_stop)
-    signal.signal(signal.SIGHUP, running.on_reload)
-    server = TelemetryServer(telemetry, health, settings.http_host, settings.http_port)
-    cause = StopCause.FAILED
-    try:
-        print(f"metrics at {server.url}/metrics, readiness at {server.url}/readyz", file=sys.stderr)
-        telemetry.emit(GateStarted(__version__, settings.instance_id or ""))
-        with assembled(settings, telemetry, health, stopping=running.asked) as it:
-            running.gate = it
-            collect_less()
-            if not running.asked():
-                it.run()
-        cause = StopCause.ASKED
-    except Retry as error:
-        if not running.asked():
-            telemetry.emit(ErrorMet(error))
-            raise
-        cause = StopCause.ASKED
-    except ConsentGateError as error:
-        telemetry.emit(ErrorMet(error))
-        raise
-    finally:
-        telemetry.emit(GateStopped(cause, running.seconds_since_asked()))
-        server.stop()
+    ending = Ending()
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is a gate that loads at its start
+    with (
+        served(
+            telemetry,
+            health,
+            (settings.http_host, settings.http_port),
+            ending,
+            GateStarted(__version__, settings.instance_id or ""),
+            GateStopped,
+        ),
+        assembled(settings, telemetry, health, stopping=ending.asked) as it,
+    ):
+        ending.stops(it.stop)
+        signal.signal(signal.SIGHUP, lambda _signal, _frame: it.reload())
+        collect_less()
+        if not ending.asked():
+            it.run()
 
 
 def collect_less() -> None:
@@ -83,27 +69,3 @@ def collect_less() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 20, 20)
-
-
-class _Running:
-    """What the signal handlers see."""
-
-    def __init__(self) -> None:
-        self.gate: Gate | None = None
-        self._asked_at: float | None = None
-
-    def asked(self) -> bool:
-        return self._asked_at is not None
-
-    def seconds_since_asked(self) -> float:
-        return 0.0 if self._asked_at is None else time.monotonic() - self._asked_at
-
-    def on_stop(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._asked_at is None:
-            self._asked_at = time.monotonic()
-        if self.gate is not None:
-            self.gate.stop()
-
-    def on_reload(self, _signal: int, _frame: FrameType | None) -> None:
-        if self.gate is not None:
-            self.gate.reload()
