@@ -195,31 +195,43 @@ class Bed:
             yield running
 
 
-class RunningGate:
-    """A gate in its thread."""
+class InThread:
+    """A gate or a worker in a thread of the test: what it tells, and what ended it."""
 
-    def __init__(self, gate: Gate, telemetry: Telemetry, health: Health) -> None:
-        self.gate = gate
+    def __init__(self, run: Callable[[], None], telemetry: Telemetry, health: Health) -> None:
         self.telemetry = telemetry
         self.health = health
         self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread = threading.Thread(target=self._keep_error, args=(run,), daemon=True)
 
-    def _run(self) -> None:
+    def _keep_error(self, run: Callable[[], None]) -> None:
         try:
-            self.gate.run()
+            run()
         except BaseException as error:  # the test's thread raises it again
             self.error = error
 
-    def until_ready(self, seconds: float = 30) -> None:
-        """Wait until every condition of being ready holds."""
+    def until(self, condition: Callable[[], object], seconds: float = 30, what: str = "") -> None:
+        """Wait for it, and raise what ended the thread if something did."""
 
-        def ready() -> bool:
+        def held() -> object:
             if self.error is not None:
                 raise self.error
-            return self.health.readyz().ready
+            return condition()
 
-        wait_for(ready, seconds, f"for the gate to be ready: {self.health.readyz()}")
+        wait_for(held, seconds, what)
+
+    def until_ready(self, seconds: float = 30) -> None:
+        """Wait until every condition of being ready holds."""
+        what = f"for it to be ready: {self.health.readyz()}"
+        self.until(lambda: self.health.readyz().ready, seconds, what)
+
+
+class RunningGate(InThread):
+    """A gate in its thread."""
+
+    def __init__(self, gate: Gate, telemetry: Telemetry, health: Health) -> None:
+        super().__init__(gate.run, telemetry, health)
+        self.gate = gate
 
 
 def extent(consumer: Consumer, at: TopicPartition, seconds: float = 30) -> tuple[int, int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, TopicPartition
@@ -17,38 +16,15 @@ from streams.telemetry import metrics
 from streams.telemetry.health import Health
 from streams.telemetry.labels import EventOutcome
 from streams.telemetry.telemetry import Telemetry
-from tests.gate.bed import Bed, wait_for
+from tests.gate.bed import Bed, InThread
 
 
-class RunningWorker:
+class RunningWorker(InThread):
     """A worker in its thread."""
 
     def __init__(self, runtime: Runtime, telemetry: Telemetry, health: Health) -> None:
+        super().__init__(runtime.run, telemetry, health)
         self.runtime = runtime
-        self.telemetry = telemetry
-        self.health = health
-        self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run, daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self.runtime.run()
-        except BaseException as error:  # the test's thread raises it again
-            self.error = error
-
-    def until(self, condition: Callable[[], object], seconds: float = 30, what: str = "") -> None:
-        """Wait for it, and raise what ended the worker if something did."""
-
-        def held() -> object:
-            if self.error is not None:
-                raise self.error
-            return condition()
-
-        wait_for(held, seconds, what)
-
-    def until_ready(self, seconds: float = 30) -> None:
-        """Wait until every condition of being ready holds."""
-        self.until(lambda: self.health.readyz().ready, seconds, "for the worker to be ready")
 
     def handled(self, agent: str, outcome: EventOutcome = EventOutcome.HANDLED) -> int:
         """How many events came to this end."""
