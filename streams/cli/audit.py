@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from streams.audit.heads import read_heads, write_heads
@@ -22,6 +21,7 @@ from streams.audit.verify import PartitionReport
 from streams.audit.verify_in_processes import processes_for, verify_in_processes
 from streams.audit.verify_topics import verify_topics
 from streams.cli.context import settings_of
+from streams.cli.progress import progress_shown
 from streams.codec.codec import open_codecs
 from streams.errors import ProofBroken
 from streams.sealing.keyring import open_verifier
@@ -82,7 +82,7 @@ def verify(
     codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
     if jobs is None:
         jobs = processes_for(settings, partition)
-    with _progress() as shown:
+    with progress_shown() as shown:
 
         def watch(topic: Topic, number: int, offsets: int) -> OffsetsDone:
             task = shown.add_task(f"{topic.name} {number}", total=offsets)
@@ -113,18 +113,6 @@ def verify(
     findings = [report.finding.text for report in reports if report.finding is not None]
     if findings:
         raise ProofBroken("The chain does not hold.\n" + "\n".join(findings))
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
 
 
 def _table(reports: list[PartitionReport], *, compared: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,8 +11,6 @@ from enum import Enum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.audit.explain import Explanation
 from streams.audit.explain import explain as explained
@@ -32,7 +29,9 @@ from streams.audit.since import moment
 from streams.audit.topic_log import Progress as OffsetsDone
 from streams.audit.topic_log import TopicLog
 from streams.audit.words import in_a_line, in_words
+from streams.cli.asking import number_asked_for
 from streams.cli.context import settings_of
+from streams.cli.progress import progress_shown
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import ConfigError
@@ -83,7 +82,7 @@ def explain(
     settings = settings_of(ctx).settings
     now = int(time.time() * 1000)
     number = _asked_for() if identifier is None else ""
-    with _progress() as watch, TopicLog(settings) as log:
+    with _watching() as watch, TopicLog(settings) as log:
         codecs = _codecs(settings)
         if identifier is None:
             begin = moment(since, now) if since is not None else 0
@@ -106,8 +105,7 @@ def explain(
 
 
 def _asked_for() -> str:
-    """Ask for a number: an argument would stay in the shell's history and in the process list."""
-    number = str(typer.prompt("Number (E.164, not shown)", hide_input=True, err=True)).strip()
+    number = number_asked_for()
     if not is_e164(number):
         raise ConfigError("That is not an E.164 number: write + and the digits, without spaces.")
     return number
@@ -169,16 +167,8 @@ def _nothing(identifier: str | None, settings: Settings, since: str | None) -> s
 
 
 @contextmanager
-def _progress() -> Iterator[Watch]:
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    ) as shown:
+def _watching() -> Iterator[Watch]:
+    with progress_shown() as shown:
 
         def watch(what: str, offsets: int) -> OffsetsDone:
             task = shown.add_task(what, total=offsets)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import codecs
 import json
 import secrets
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from streams.cli.context import settings_of
+from streams.cli.progress import progress_shown
 from streams.codec.codec import open_codecs
 from streams.errors import LinesRefused
 from streams.importing.columns import Column, ListKind, columns_of
@@ -241,12 +239,8 @@ def _run(ctx: typer.Context, order: Order, *, as_json: bool) -> None:
 @contextmanager
 def _progress(file: Path) -> Iterator[Callable[[int], None]]:
     """Show a bar on standard error where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     total = file.stat().st_size if file.is_file() else None
-    with Progress(
-        *columns, TimeRemainingColumn(), console=console, disable=not sys.stderr.isatty()
-    ) as bar:
+    with progress_shown() as bar:
         task = bar.add_task(file.name, total=total)
         yield lambda read: bar.update(task, completed=read)
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 
 import typer
 from confluent_kafka.admin import AdminClient
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streams.audit.topic_log import TopicLog
 from streams.config import Settings
@@ -59,16 +56,3 @@ def until_stopped(admin: AdminClient, settings: Settings) -> None:
             abort=True,
             err=True,
         )
-
-
-def progress_shown() -> Progress:
-    """Make progress bars on standard error, if that is a terminal."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )

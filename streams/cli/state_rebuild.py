@@ -12,10 +12,10 @@ import typer
 from streams.audit.topic_log import Progress as OffsetsDone
 from streams.audit.topic_log import TopicLog
 from streams.cli.context import settings_of
+from streams.cli.progress import progress_shown
 from streams.cli.state_asking import (
     checked_reason,
     partitions_of,
-    progress_shown,
     until_stopped,
 )
 from streams.codec.codec import open_codecs

@@ -24,6 +24,7 @@ from rich.table import Table
 
 from streams.audit.topic_log import TopicLog
 from streams.cli.acknowledged import send
+from streams.cli.asking import number_asked_for
 from streams.cli.context import settings_of
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
@@ -238,11 +239,8 @@ def _is_readable(codecs: Codecs, record: Message) -> bool:
 
 
 def _asked_for(question: str) -> bytes:
-    """Ask for a number: an argument would stay in the shell's history and in the process list."""
     typer.echo(question, err=True)
-    return (
-        str(typer.prompt("Number (E.164, not shown)", hide_input=True, err=True)).strip().encode()
-    )
+    return number_asked_for().encode()
 
 
 def _consequence(event: str | None, events: int, readable: int) -> str:
