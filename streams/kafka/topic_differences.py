@@ -16,7 +16,9 @@ from streams.topology import (
     CONSENT_EVENTS,
     CONSENT_EVENTS_MIN_MS,
     CONTACTS_ENTRIES,
+    DEAD_LETTERS,
     INPUT_MAX_BYTES,
+    OUTPUT_MAX_BYTES,
     SMS_REQUESTED,
     Cleanup,
     Partitions,
@@ -24,8 +26,11 @@ from streams.topology import (
     Topic,
 )
 
-HEADROOM_BYTES = 64 * 1024
-"""What sealing, headers and the decision's ids add to a request, with plenty to spare."""
+_LARGEST_OUTPUT_BYTES = INPUT_MAX_BYTES + 64 * 1024
+"""The largest request, and what sealing, headers and ids add to it, with plenty to spare."""
+
+_LOG_OVERHEAD_BYTES = 12
+"""By which Kafka's own default is above 1 MiB: no reason to warn of a topic made with it."""
 
 _FOREVER = -1
 
@@ -88,7 +93,7 @@ def differences(
         *_retention(topic, found),
         *_compaction(topic, found),
         *_timestamps(topic, found),
-        *_sizes(topic, found, requests),
+        *_sizes(topic, found),
         *_durability(found, replicas),
     ]
     return sorted(all_of_them, key=lambda difference: difference.severity is Severity.WARNING)
@@ -197,22 +202,29 @@ def _timestamps(topic: Topic, found: FoundTopic) -> Iterator[Difference]:
         yield _warning("message.timestamp.type", "LogAppendTime", kind, breaks)
 
 
-def _sizes(topic: Topic, found: FoundTopic, requests: FoundTopic | None) -> Iterator[Difference]:
+def _sizes(topic: Topic, found: FoundTopic) -> Iterator[Difference]:
+    """
+    Compare the sizes of messages, which brokers count compressed.
+
+    However large the requests are that ``sms.requested`` takes, no output grows with them: what is
+    above :data:`INPUT_MAX_BYTES` uncompressed becomes a dead letter (:mod:`streams.gate.bounds`),
+    with its bytes if they fit :data:`OUTPUT_MAX_BYTES`.
+    """
     largest = found.number("max.message.bytes")
     if topic.max_message_bytes == INPUT_MAX_BYTES:
-        if largest > topic.max_message_bytes:
-            breaks = "records larger than planned: check that outputs take twice as much"
+        if largest > topic.max_message_bytes + _LOG_OVERHEAD_BYTES:
+            breaks = "a larger record is accepted here, but only to become a dead letter"
             expected = f"at most {topic.max_message_bytes}"
             yield _warning("max.message.bytes", expected, largest, breaks)
         return
-    request_bytes = INPUT_MAX_BYTES if requests is None else requests.number("max.message.bytes")
-    if largest < request_bytes + HEADROOM_BYTES:
-        breaks = f"a request at the limit of {SMS_REQUESTED.name} would abort for ever"
-        expected = f"at least {2 * request_bytes}"
+    expected = f"at least {topic.max_message_bytes}"
+    needed = OUTPUT_MAX_BYTES if topic.name == DEAD_LETTERS.name else _LARGEST_OUTPUT_BYTES
+    if largest < needed:
+        breaks = "one record at the limit would abort every transaction of its partition"
         yield _error("max.message.bytes", expected, largest, breaks)
     elif largest < topic.max_message_bytes:
         breaks = "the more a record grows, the nearer it comes to aborting for ever"
-        yield _warning("max.message.bytes", f"at least {topic.max_message_bytes}", largest, breaks)
+        yield _warning("max.message.bytes", expected, largest, breaks)
 
 
 def _durability(found: FoundTopic, replicas: int) -> Iterator[Difference]:
