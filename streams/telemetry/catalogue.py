@@ -306,6 +306,9 @@ class PartitionStalled(Fact):
     def flood_key(self) -> tuple[object, ...]:
         return (self.partition, self.cause)
 
+    def begins(self) -> object:
+        return (PartitionStalled, self.partition)
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionResumed(Fact):
@@ -313,15 +316,14 @@ class PartitionResumed(Fact):
 
     METRICS = (metrics.STALLED_PARTITIONS,)
     LEVEL = LogLevel.INFO
-    EVERY_SECONDS = 10.0
 
     partition: int
 
     def record(self, series: Series) -> None:
         series.displace(metrics.STALLED_PARTITIONS, self.partition)
 
-    def flood_key(self) -> tuple[object, ...]:
-        return (self.partition,)
+    def ends(self) -> object:
+        return (PartitionStalled, self.partition)
 
 
 @dataclass(frozen=True, slots=True)

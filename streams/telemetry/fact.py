@@ -19,7 +19,8 @@ class Fact:
     ``METRICS`` are the metrics that :meth:`record` moves, all of them and no other. ``LEVEL`` is
     the level of the log line, None for none. Facts that come in floods set ``EVERY_SECONDS``: of
     those with equal :meth:`flood_key` at most one line is written in that time, and says how many
-    were left out before it.
+    were left out before it. One that ends what another began (:meth:`begins`, :meth:`ends`) is
+    written if the beginning was, however soon: else the log would say for ever that it lasts.
     """
 
     __slots__ = ()
@@ -37,6 +38,14 @@ class Fact:
     def flood_key(self) -> tuple[object, ...]:
         """Return what makes two facts of this class the same to a reader of the log."""
         return ()
+
+    def begins(self) -> object:
+        """Return what lasts from this fact on, None if nothing does."""
+        return None
+
+    def ends(self) -> object:
+        """Return what has lasted and is over with this fact, None if nothing is."""
+        return None
 
     def line(self) -> dict[str, object]:
         """Return the fields of the log line: plain values."""

@@ -47,6 +47,7 @@ class Telemetry:
         self._lock = threading.Lock()
         self._series = Series(METRICS)
         self._floods: dict[tuple[object, ...], _Flood] = {}
+        self._lasting: set[object] = set()
         registry.register(_Collected(self))
 
     def emit(self, fact: Fact) -> None:
@@ -95,6 +96,10 @@ class Telemetry:
         """Return how many lines like this one were left out before it; None: leave it out too."""
         if fact.LEVEL is None or not fact.worth_a_line():
             return None
+        if (over := fact.ends()) is not None:
+            if over not in self._lasting:
+                return None
+            self._lasting.remove(over)
         if not fact.EVERY_SECONDS:
             return 0
         now = self._clock()
@@ -104,6 +109,8 @@ class Telemetry:
             return None
         left_out, flood.left_out = flood.left_out, 0
         flood.next_line_at = now + fact.EVERY_SECONDS
+        if (begun := fact.begins()) is not None:
+            self._lasting.add(begun)
         return left_out
 
 

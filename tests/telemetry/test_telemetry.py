@@ -169,3 +169,19 @@ def test_a_telemetry_of_its_own_also_tells_of_process_and_python() -> None:
 
     for name in ("process_resident_memory_bytes", "python_info", "python_gc_collections_total"):
         assert name in told
+
+
+def test_the_end_of_a_stall_is_told_if_its_beginning_was_and_only_then(lines: Lines) -> None:
+    telemetry = Telemetry(CollectorRegistry(), clock=lambda: 100.0)
+
+    for cause in (StallCause.RESTORING, StallCause.STATE_UNREACHABLE, StallCause.RESTORING):
+        telemetry.emit(facts.PartitionStalled(2, cause))
+        telemetry.emit(facts.PartitionResumed(2))
+    telemetry.emit(facts.PartitionResumed(3))
+
+    assert [(line["event"], line["partition"]) for line in lines()] == [
+        ("partition_stalled", 2),
+        ("partition_resumed", 2),
+        ("partition_stalled", 2),
+        ("partition_resumed", 2),
+    ]
