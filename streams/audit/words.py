@@ -18,6 +18,7 @@ from streams.audit.meanings import (
     what_becomes,
 )
 from streams.records.decisions import LedgerRecord, SmsDecision
+from streams.records.events import ConsentKind
 
 _WIDTH: Final = 96
 
@@ -137,10 +138,12 @@ def _event(record: LedgerRecord) -> str:
         what += f", for {' and '.join(limits)} only"
     if record.conditional:
         what += ", bundled with something else"
+    if record.kind is ConsentKind.GRANTED:
+        what += f", {record.basis.value.lower().replace('_', ' ')}"
     refused = f", refused: {REFUSALS[record.refusal]}" if record.refusal is not None else ""
     return (
         f"{time_in_words(record.occurred_at)}: {what}, {SOURCES[record.source]} (event "
-        f"{record.event_id}, {record.basis.value.lower()}, appended "
+        f"{record.event_id}, appended "
         f"{time_in_words(record.appended_at)}, consent.events {record.partition} offset "
         f"{record.offset}, ledger sequence {record.sequence}){refused}"
     )
