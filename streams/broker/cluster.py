@@ -135,7 +135,11 @@ class EmbeddedKafka:
         """Raise EmbeddedBrokerError if a broker has ended that was not ended by this object."""
         for node, broker in self._brokers.items():
             if broker.failed:
-                raise EmbeddedBrokerError(f"Broker {node} has ended.\n{broker.log_tail()}")
+                tail = broker.log_tail()
+                if f":{broker.address.port}: Address already in use" in tail:
+                    # Somebody was quicker since the port was found free.
+                    raise EmbeddedBrokerError(_taken(broker.address.port))
+                raise EmbeddedBrokerError(f"Broker {node} has ended.\n{tail}")
 
     def kill_broker(self, node_id: int) -> None:
         """End a broker as a power cut would (SIGKILL). Returns when it is gone."""
@@ -200,10 +204,7 @@ class EmbeddedKafka:
             ports = [self._port + i for i in range(self._count)]
             for port in ports:
                 if is_taken(port):
-                    raise EmbeddedBrokerError(
-                        f"Port {port} on {LOOPBACK} is taken by another process.\n"
-                        "Stop that one, or choose another port."
-                    )
+                    raise EmbeddedBrokerError(_taken(port))
         controller_ports = free_ports(self._count, but_not=ports)
         return [
             BrokerAddress(node_id, port, controller_port)
@@ -238,3 +239,10 @@ class EmbeddedKafka:
         raise EmbeddedBrokerError(
             f"Broker {node_id} was not ready within {READY_WITHIN_SECONDS} s.\n{broker.log_tail()}"
         )
+
+
+def _taken(port: int) -> str:
+    return (
+        f"Port {port} on {LOOPBACK} is taken by another process.\n"
+        "Stop that one, or choose another port."
+    )

@@ -69,6 +69,7 @@ def broker(
         signal.signal(number, _interrupt)
     try:
         with suppress(KeyboardInterrupt):
+            typer.echo("Starting Apache Kafka …", err=True)
             kafka.start()
             typer.echo("Apache Kafka runs. Ctrl-C stops it.", err=True)
             typer.echo(f"bootstrap_servers={kafka.bootstrap_servers}")
