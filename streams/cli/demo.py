@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import secrets
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -173,6 +175,7 @@ def _stay(stage: Stage, report: Report, *, to_stderr: bool) -> None:
     console = _console(to_stderr=to_stderr)
     case_id = report.case.decision.decision_id if report.case is not None else "ID"
     kafka = stage.settings.bootstrap_servers
+    command = _own_command()
     console.print(
         f"Everything keeps running until Ctrl-C. To open:\n"
         f"  {stage.gate_url}/metrics   what the gate counts, for Prometheus\n"
@@ -180,17 +183,25 @@ def _stay(stage: Stage, report: Report, *, to_stderr: bool) -> None:
         f"  {stage.worker_url}/metrics   the same of the worker\n"
         f"To try, in another terminal (Kafka is at {kafka}):\n"
         f"  export CONSENT_GATE_CONFIG={stage.config}\n"
-        f"  consent-gate status\n"
-        f"  consent-gate explain {case_id}\n"
-        f"  consent-gate audit verify\n"
-        f"  consent-gate topics check\n"
-        f"  consent-gate demo --bootstrap-servers {kafka}",
+        f"  {command} status\n"
+        f"  {command} explain {case_id}\n"
+        f"  {command} audit verify\n"
+        f"  {command} topics check\n"
+        f"  {command} demo --bootstrap-servers {kafka}",
         soft_wrap=True,
     )
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(_CHECK_SECONDS)
             stage.check()
+
+
+def _own_command() -> str:
+    """Return how another terminal calls this very program: `make demo` puts it on no PATH."""
+    own = Path(sys.argv[0]).absolute()
+    found = shutil.which("consent-gate")
+    plain = found == str(own) or not own.is_file()
+    return "consent-gate" if plain else str(own)
 
 
 class _Guide:
