@@ -66,8 +66,10 @@ def topics_page() -> str:
         "",
         "## Who may do what",
         "",
-        "For access lists: nobody else needs more. The gate reads and writes under its group and",
-        "its transactional ids, both beginning with `group_id`.",
+        "For access lists: nobody else needs more. The gate reads under the group `group_id` and",
+        "writes under transactional ids that begin with `<group_id>-`; the worker reads under the",
+        "group `<group_id>.worker`. So a gate needs, besides its topics, Read and Describe on its",
+        "group, and Write and Describe on the prefix `<group_id>-` of TransactionalId.",
         "",
         *_table(
             ("who", "writes", "reads"),
