@@ -60,6 +60,7 @@ def log_of(bed: Bed, instance_id: str = "worker-1") -> Path:
 CHOICES: dict[str, tuple[MakeAgent, ...]] = {
     "counting": (partial(counting, batch_max=50),),
     "answers": (answers, pauses),
+    "all": agents.AGENTS,
 }
 
 if __name__ == "__main__":
