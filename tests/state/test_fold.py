@@ -234,9 +234,28 @@ def test_only_the_person_opens_again_after_an_erasure(source: Source, opens: boo
     assert (consent(outcome.state) is Consent.GRANTED) is opens
 
 
-def test_nothing_older_than_an_erasure_counts() -> None:
+OF_BEFORE = [
+    grant(occurred_at=NOON),
+    event(ConsentKind.REGISTERED, occurred_at=NOON),
+    event(ConsentKind.NUMBER_ORIGIN, origin=Origin.SELF_ENTERED, occurred_at=NOON),
+]
+
+
+@pytest.mark.parametrize("late", OF_BEFORE, ids=lambda each: each.kind.value)
+def test_nothing_older_than_an_erasure_counts(late: ConsentEvent) -> None:
     erased = event(ConsentKind.ERASURE_REQUESTED)
-    assert folded((erased, NOON), (grant(occurred_at=NOON), NOON + 2)).refusal is Refusal.LATE
+    before = folded((erased, NOON)).state
+
+    after = folded((erased, NOON), (late, NOON + 2))
+
+    assert after.refusal is Refusal.LATE
+    assert replace(after.state, applied=before.applied) == before
+
+
+@pytest.mark.parametrize("late", OF_BEFORE, ids=lambda each: each.kind.value)
+def test_nothing_older_than_a_new_holder_counts(late: ConsentEvent) -> None:
+    moved = event(ConsentKind.NUMBER_REASSIGNED, effective_at=NOON + 1, occurred_at=NOON + 1)
+    assert folded((moved, NOON + 1), (late, NOON + 2)).refusal is Refusal.LATE
 
 
 def test_an_event_under_another_numbers_key_restricts_that_number_and_allows_it_nothing() -> None:
