@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from typing import Final
 
-from streams.audit.meanings import OUTCOMES, REFUSALS, fact_meaning, reason_meaning, what_becomes
+from streams.audit.meanings import OUTCOMES, REFUSALS, reason_meaning, what_becomes
 from streams.audit.origins import origins
 from streams.audit.trying import Tried
-from streams.audit.words import time_in_words
+from streams.audit.words import WIDTH, time_in_words, what_would_have_allowed, wrapped
 from streams.policy.analysis.change import smallest_change
 from streams.policy.analysis.outcomes import Analysis
 from streams.policy.facts import nothing_known
 from streams.policy.rules import Rule, Then
-
-_WIDTH: Final = 96
 
 
 def case_in_words(tried: Tried, analysis: Analysis) -> str:
@@ -38,13 +35,13 @@ def _verdict(tried: Tried, analysis: Analysis) -> Iterator[str]:
     case = tried.case
     yield f"{case.id}: {tried.outcome.value}"
     happened = OUTCOMES[tried.outcome].replace("was ", "would be ", 1).partition(":")[0]
-    yield from _wrapped(
+    yield from wrapped(
         f"The {case.request.purpose} message {happened} on {time_in_words(case.at)}."
     )
     if tried.hold_until is not None:
-        yield from _wrapped(f"It would be decided again on {time_in_words(tried.hold_until)}.")
+        yield from wrapped(f"It would be decided again on {time_in_words(tried.hold_until)}.")
     if tried.releasable:
-        yield from _wrapped(
+        yield from wrapped(
             "A reviewer could release it."
             if _has_basis(tried, analysis)
             else "A reviewer could release it, but no rule allows it: it would then be dropped."
@@ -73,23 +70,23 @@ def _why(tried: Tried, analysis: Analysis) -> Iterator[str]:
         rules = [rule for rule in objecting if rule.reason is reason]
         heading = f"{code}: {reason_meaning(code)} ({what_becomes(code)})"
         if not rules:
-            yield from _wrapped(heading)
+            yield from wrapped(heading)
         for place, rule in enumerate(rules):
             yield from _rule(heading if place == 0 else f"{code} too:", rule)
 
 
 def _rule(heading: str, rule: Rule) -> Iterator[str]:
-    yield from _wrapped(heading)
-    yield from _wrapped(f"Rule {rule.id} ({rule.file}:{rule.line}): {rule.text}", indent=4)
+    yield from wrapped(heading)
+    yield from wrapped(f"Rule {rule.id} ({rule.file}:{rule.line}): {rule.text}", indent=4)
     for source in rule.cites:
-        yield from _wrapped(f"Source: {source}", indent=6)
+        yield from wrapped(f"Source: {source}", indent=6)
 
 
 def _refused(tried: Tried) -> Iterator[str]:
     if tried.refused:
         yield "Not applied"
     for item, refusal in tried.refused:
-        yield from _wrapped(f"The event of line {item.line}: {REFUSALS[refusal]}.")
+        yield from wrapped(f"The event of line {item.line}: {REFUSALS[refusal]}.")
 
 
 def _facts(tried: Tried) -> Iterator[str]:
@@ -105,36 +102,13 @@ def _facts(tried: Tried) -> Iterator[str]:
     for fact in said:
         front = f"  {fact:<{name_width}}  {facts[fact]:<{value_width}}  "
         yield from textwrap.wrap(
-            came[fact], _WIDTH, initial_indent=front, subsequent_indent=" " * len(front)
+            came[fact], WIDTH, initial_indent=front, subsequent_indent=" " * len(front)
         )
     rest = [f"{fact} {value}" for fact, value in facts.items() if fact not in said]
     if rest:
-        yield from _wrapped(f"Nothing is known that bears on the others: {', '.join(rest)}.")
+        yield from wrapped(f"Nothing is known that bears on the others: {', '.join(rest)}.")
 
 
 def _change(tried: Tried, analysis: Analysis) -> Iterator[str]:
-    changes = smallest_change(analysis, tried.assessment.facts, tried.case.at)
-    if changes == ():
-        return
-    yield "What would have allowed it"
-    if changes is None:
-        yield from _wrapped("Nothing: no rule allows any message of this purpose.")
-        return
-    yield from _wrapped("The smallest change of facts by which it would have passed:")
-    for change in changes:
-        yield from _wrapped(
-            f"{change.fact} is {change.is_}, and would have to be {change.would_be}. "
-            f"{fact_meaning(change.fact)}",
-            indent=4,
-        )
-
-
-def _wrapped(text: str, indent: int = 2) -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=" " * indent,
-        subsequent_indent=" " * (indent + 2),
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    facts = tried.assessment.facts
+    yield from what_would_have_allowed(smallest_change(analysis, facts, tried.case.at))

@@ -11,10 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from streams.errors import PolicyInvalid
+from streams.policy.analysis.change import Change, smallest_change
+from streams.policy.analysis.outcomes import Analysis
 from streams.policy.facts import Facts
 from streams.policy.policy import Policy, load_policy_files
 from streams.policy.rules import Rule
-from streams.records.decisions import LedgerRecord, PolicyArchived, SmsDecision
+from streams.records.decisions import LedgerRecord, Outcome, PolicyArchived, SmsDecision
 from streams.records.events import ConsentKind
 
 
@@ -46,6 +48,9 @@ class Explanation:
     ``allowed_by`` is the rule whose basis carried it. ``consent`` is the event that the decision
     names: the yes that carried it, or the no or the lapsed yes that did not. ``since`` are the
     person's later events that concern such a message, oldest first, refused ones included.
+    ``smallest_change`` is the fewest facts that would have had to be others for that policy to
+    allow it: empty where it was allowed, or where facts or rules cannot be read any more; null
+    where no message of this purpose is ever allowed.
     """
 
     decision: SmsDecision
@@ -54,6 +59,7 @@ class Explanation:
     allowed_by: RuleSaid | None
     consent: LedgerRecord | None
     since: tuple[LedgerRecord, ...]
+    smallest_change: tuple[Change, ...] | None
 
     @property
     def changed_since(self) -> bool:
@@ -77,6 +83,7 @@ def explain(
             for record in ledger
             if record.offset >= decision.consent_offset and _concerns(record, decision)
         ),
+        smallest_change=_smallest_change(decision, policy),
     )
 
 
@@ -110,6 +117,13 @@ def _reasons(decision: SmsDecision, policy: Policy | None) -> tuple[ReasonGiven,
         )
         for code in decision.reasons
     )
+
+
+def _smallest_change(decision: SmsDecision, policy: Policy | None) -> tuple[Change, ...] | None:
+    facts = Facts.from_map(decision.facts)
+    if policy is None or facts is None or decision.verdict is Outcome.ALLOWED:
+        return ()
+    return smallest_change(Analysis(policy), facts, decision.decided_at)
 
 
 def _allowing(decision: SmsDecision, policy: Policy | None) -> RuleSaid | None:

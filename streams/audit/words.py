@@ -17,10 +17,12 @@ from streams.audit.meanings import (
     reason_meaning,
     what_becomes,
 )
+from streams.policy.analysis.change import Change
 from streams.records.decisions import LedgerRecord, SmsDecision
 from streams.records.events import ConsentKind
 
-_WIDTH: Final = 96
+WIDTH: Final = 96
+"""Columns of an explanation."""
 
 
 def in_words(explanation: Explanation) -> str:
@@ -30,10 +32,12 @@ def in_words(explanation: Explanation) -> str:
         for lines in (
             list(_verdict(explanation)),
             list(_why(explanation)),
+            list(what_would_have_allowed(explanation.smallest_change)),
             list(_consent(explanation)),
             list(_facts(explanation.decision)),
             list(_seen(explanation)),
         )
+        if lines
     ]
     return "\n\n".join(paragraphs) + "\n"
 
@@ -56,13 +60,13 @@ def _verdict(explanation: Explanation) -> Iterator[str]:
     decision = explanation.decision
     yield f"Decision {decision.decision_id}"
     campaign = f", campaign {decision.campaign_id}" if decision.campaign_id else ""
-    yield from _wrapped(
+    yield from wrapped(
         f"The {decision.purpose} message of sender {decision.sender_id}{campaign} (request "
         f"{decision.request_id}) {OUTCOMES[decision.verdict]}."
     )
-    yield from _wrapped(f"Decided on {time_in_words(decision.decided_at)}{_attempt(decision)}.")
+    yield from wrapped(f"Decided on {time_in_words(decision.decided_at)}{_attempt(decision)}.")
     if decision.hold_until is not None:
-        yield from _wrapped(f"To be decided again after {time_in_words(decision.hold_until)}.")
+        yield from wrapped(f"To be decided again after {time_in_words(decision.hold_until)}.")
 
 
 def _attempt(decision: SmsDecision) -> str:
@@ -75,10 +79,10 @@ def _why(explanation: Explanation) -> Iterator[str]:
     yield "Why"
     decision = explanation.decision
     if explanation.allowed_by is not None:
-        yield from _wrapped(f"Nothing objected, and it was allowed on the basis {decision.basis}.")
+        yield from wrapped(f"Nothing objected, and it was allowed on the basis {decision.basis}.")
         yield from _rule(explanation.allowed_by)
     elif decision.basis is not None:
-        yield from _wrapped(
+        yield from wrapped(
             f"Nothing objected, and it was allowed on the basis {decision.basis} (policy: "
             f"{explanation.policy})."
         )
@@ -88,7 +92,7 @@ def _why(explanation: Explanation) -> Iterator[str]:
 
 def _reason(reason: ReasonGiven) -> Iterator[str]:
     becomes = what_becomes(reason.code)
-    yield from _wrapped(
+    yield from wrapped(
         f"{reason.code}: {reason_meaning(reason.code)}" + (f" ({becomes})" if becomes else "")
     )
     for rule in reason.rules:
@@ -96,33 +100,50 @@ def _reason(reason: ReasonGiven) -> Iterator[str]:
 
 
 def _rule(rule: RuleSaid) -> Iterator[str]:
-    yield from _wrapped(f"Rule {rule.id} ({rule.file}:{rule.line}): {rule.text}", indent=4)
+    yield from wrapped(f"Rule {rule.id} ({rule.file}:{rule.line}): {rule.text}", indent=4)
     for source in rule.cites:
-        yield from _wrapped(f"Source: {source}", indent=6)
+        yield from wrapped(f"Source: {source}", indent=6)
+
+
+def what_would_have_allowed(changes: tuple[Change, ...] | None) -> Iterator[str]:
+    """Write which facts would have had to be others for a message to pass; nothing if it did."""
+    if changes == ():
+        return
+    yield "What would have allowed it"
+    if changes is None:
+        yield from wrapped("Nothing: no rule allows any message of this purpose.")
+        return
+    yield from wrapped("The smallest change of facts by which it would have passed:")
+    for change in changes:
+        yield from wrapped(
+            f"{change.fact} is {change.is_}, and would have to be {change.would_be}. "
+            f"{fact_meaning(change.fact)}",
+            indent=4,
+        )
 
 
 def _consent(explanation: Explanation) -> Iterator[str]:
     yield "Consent"
     decision, consent = explanation.decision, explanation.consent
     if consent is not None:
-        yield from _wrapped(f"What counted: {_event(consent)}.")
+        yield from wrapped(f"What counted: {_event(consent)}.")
     elif decision.consent_event_id is not None:
-        yield from _wrapped(
+        yield from wrapped(
             f"What counted: event {decision.consent_event_id}, which the ledger does not have (any "
             "more)."
         )
     else:
-        yield from _wrapped("The person had said nothing that concerns such a message.")
+        yield from wrapped("The person had said nothing that concerns such a message.")
     if not explanation.since:
-        yield from _wrapped("Since then nothing that concerns such a message has come.")
+        yield from wrapped("Since then nothing that concerns such a message has come.")
         return
-    yield from _wrapped(
+    yield from wrapped(
         "This has changed since then:"
         if explanation.changed_since
         else "Since then this has come, but was not applied:"
     )
     for record in explanation.since:
-        yield from _wrapped(_event(record), indent=4)
+        yield from wrapped(_event(record), indent=4)
 
 
 def _event(record: LedgerRecord) -> str:
@@ -155,15 +176,15 @@ def _facts(decision: SmsDecision) -> Iterator[str]:
     value_width = max((len(value) for value in decision.facts.values()), default=0)
     for name, value in decision.facts.items():
         front = f"  {name:<{name_width}}  {value:<{value_width}}  "
-        meaning = textwrap.shorten(fact_meaning(name), _WIDTH - len(front), placeholder=" …")
+        meaning = textwrap.shorten(fact_meaning(name), WIDTH - len(front), placeholder=" …")
         yield (front + meaning).rstrip()
 
 
 def _seen(explanation: Explanation) -> Iterator[str]:
     decision = explanation.decision
     yield "What it was decided from"
-    yield from _wrapped(f"Policy {decision.policy_version[:16]} ({explanation.policy}).")
-    yield from _wrapped(
+    yield from wrapped(f"Policy {decision.policy_version[:16]} ({explanation.policy}).")
+    yield from wrapped(
         f"The request at sms.requested {decision.request_partition} offset "
         f"{decision.request_offset}."
     )
@@ -172,20 +193,21 @@ def _seen(explanation: Explanation) -> Iterator[str]:
         "contacts.entries": decision.contacts_offset,
         **decision.broadcast_offsets,
     }
-    yield from _wrapped(
+    yield from wrapped(
         "Everything before these offsets: "
         + ", ".join(f"{topic} {offset}" for topic, offset in offsets.items())
         + "."
     )
-    yield from _wrapped(
+    yield from wrapped(
         f"It is number {decision.sequence} in the chain of its partition's decisions."
     )
 
 
-def _wrapped(text: str, indent: int = 2) -> list[str]:
+def wrapped(text: str, indent: int = 2) -> list[str]:
+    """Break a paragraph into lines of at most :data:`WIDTH`, further ones indented by two more."""
     return textwrap.wrap(
         text,
-        _WIDTH,
+        WIDTH,
         initial_indent=" " * indent,
         subsequent_indent=" " * (indent + 2),
         break_long_words=False,

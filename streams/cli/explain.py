@@ -184,6 +184,8 @@ def _plain(explanation: Explanation) -> dict[str, Any]:
     plain = asdict(explanation, dict_factory=factory)
     for reason in plain["reasons"]:
         reason["meaning"] = reason_meaning(reason["code"])
+    changes = explanation.smallest_change
+    plain["smallest_change"] = None if changes is None else [each._asdict() for each in changes]
     return plain | {"changed_since": explanation.changed_since}
 
 

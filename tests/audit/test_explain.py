@@ -12,7 +12,7 @@ from streams.audit.words import in_a_line, in_words
 from streams.policy.facts import Facts, nothing_known
 from streams.policy.policy import Policy, load_policy
 from streams.policy.reasons import Reason
-from streams.policy.verdicts import Drop
+from streams.policy.verdicts import Allow, Drop
 from streams.policy.vocabulary import Names, Upload
 from streams.records.decisions import LedgerRecord, Outcome, PolicyArchived, Refusal, SmsDecision
 from streams.records.events import ConsentKind, Source
@@ -67,6 +67,37 @@ def test_each_reason_comes_with_the_rule_that_gave_it_and_its_source(
             assert rule.text
             assert rule.cites
     assert by_code["NO_CONSENT"].rules[0].file == "person.yaml"
+
+
+def test_it_says_the_smallest_change_by_which_a_message_would_have_passed(
+    policy: Policy, archived: PolicyArchived
+) -> None:
+    decision = the_case(policy)
+    explanation = explain(decision, archived, [])
+    changes = explanation.smallest_change
+    assert changes
+    assert {"consent", "names"} <= {change.fact for change in changes}
+    facts = Facts.from_map(decision.facts | {change.fact: change.would_be for change in changes})
+    assert facts is not None
+    assert isinstance(policy.verdict(facts, NOON), Allow)
+    words = " ".join(in_words(explanation).split())
+    assert "What would have allowed it" in words
+    assert "names is UNCONSENTED, and would have to be" in words
+
+
+def test_what_was_allowed_or_cannot_be_read_needs_no_change(
+    policy: Policy, archived: PolicyArchived
+) -> None:
+    allowed = an_sms_decision(policy_version=policy.version)
+    unreadable = replace(the_case(policy), facts={"colour": "RED"})
+    for decision, archive in (
+        (allowed, archived),
+        (unreadable, archived),
+        (the_case(policy), None),
+    ):
+        explanation = explain(decision, archive, [])
+        assert explanation.smallest_change == ()
+        assert "would have" not in in_words(explanation)
 
 
 def test_the_words_hold_verdict_reasons_rules_sources_facts_and_offsets(
