@@ -17,7 +17,7 @@ from streams.policy.facts import nothing_known
 from streams.policy.links import places_in
 from streams.policy.readings import REFERRER, marks
 from streams.policy.regions import regions_of_number
-from streams.policy.vocabulary import Marks, OptOut, QuietHours
+from streams.policy.vocabulary import Marks, OptOut, QuietHours, Referrer
 from streams.records.events import ConsentEvent, ContactEntry
 from streams.records.requests import ClaimEvidence, TextAuthor
 
@@ -267,6 +267,22 @@ def _opt_out(tried: Tried) -> str:
     return "the text has no phrase of the register"
 
 
+def _referrer(tried: Tried) -> str:
+    if _value(tried, "referrer") == Referrer.NAMED.value:
+        return "the referrer knows both, and the text has the name"
+    return "the referral lacks a relationship, or the text lacks the referrer's name"
+
+
+def _revocation(tried: Tried) -> str:
+    request, state = tried.case.request, tried.state
+    events = [
+        f"{withdrawal.event_id}{_line_of(tried, withdrawal.event_id)}"
+        for withdrawal in (state.withdrawals if state else ())
+        if withdrawal.purpose not in (None, request.purpose)
+    ]
+    return f"another purpose withdrawn by {', '.join(events)}, and no yes to this one since"
+
+
 def _value(tried: Tried, fact: str) -> str:
     return tried.assessment.facts.as_map()[fact]
 
@@ -315,4 +331,6 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "registration": _registration,
     "sender": _sender,
     "opt_out": _opt_out,
+    "referrer": _referrer,
+    "revocation": _revocation,
 }

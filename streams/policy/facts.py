@@ -29,6 +29,9 @@ from streams.policy.readings import (
     occasion,
     readability,
     reassignment,
+    referred_by,
+    referrer,
+    revocation,
     suppression,
     taint,
     upload,
@@ -60,7 +63,9 @@ from streams.policy.vocabulary import (
     QuietHours,
     Reassignment,
     Referral,
+    Referrer,
     Registration,
+    Revocation,
     Sender,
     State,
     Suppression,
@@ -111,6 +116,8 @@ class Facts(NamedTuple):
     registration: Registration
     sender: Sender
     opt_out: OptOut
+    referrer: Referrer
+    revocation: Revocation
 
     def as_map(self) -> dict[str, str]:
         """Give the facts as a decision records them: name to value."""
@@ -160,6 +167,8 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "registration": Registration,
     "sender": Sender,
     "opt_out": OptOut,
+    "referrer": Referrer,
+    "revocation": Revocation,
 }
 """Every fact but ``purpose`` with its type, in the order of :class:`Facts`."""
 
@@ -200,6 +209,8 @@ class Content(NamedTuple):
     """Whether it refers the recipient to us."""
     user_paused: bool
     region: str | None
+    referrer: str | None
+    """The name that the text must show of who refers the recipient; blank: nobody may."""
 
 
 def content_of(
@@ -221,6 +232,7 @@ def content_of(
         refers(request),
         user is not None and campaigns.user_paused(user),
         request.region,
+        referred_by(request),
     )
 
 
@@ -291,6 +303,7 @@ def assess_content(
         refers_to_us,
         user_paused,
         place,
+        referrer_name,
     ) = content
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
     status, basis, _, _, event_id, _, _, _, _ = view
@@ -340,6 +353,10 @@ def assess_content(
             law,
             quiet,
             *text,
+            _NO_REFERRER if referrer_name is None else referrer(referrer_name, body),
+            _NO_REVOCATION
+            if state is None or not state.withdrawals
+            else revocation(state, purpose, event_id),
         ),
     )
     return _new(Assessment, (facts, event_id, now_ms, opens_at))
@@ -407,6 +424,8 @@ _LINKS = {
     LinkClass.FOREIGN: Links.FOREIGN,
 }
 _MARKS_NONE = Marks.NONE
+_NO_REFERRER = Referrer.NONE
+_NO_REVOCATION = Revocation.NONE
 
 _GRANTED = Consent.GRANTED
 _READABLE = State.READABLE
@@ -449,4 +468,6 @@ def nothing_known(purpose: str) -> Facts:
         Jurisdiction.OTHER,
         QuietHours.OPEN,
         *_TEXT_UNREAD,
+        Referrer.NONE,
+        Revocation.NONE,
     )

@@ -9,6 +9,7 @@ import yaml
 
 from streams.policy.documents import Document
 from streams.policy.mistakes import Mistakes, nearest
+from streams.policy.vocabulary import VOCABULARY_VERSION
 
 MANIFEST = "policy.yaml"
 """The file that names a policy's other files."""
@@ -39,7 +40,10 @@ class Manifest:
         self.register_files: list[str] = []
         entries = (
             document.mapping(
-                document.root, MANIFEST, ("name", "edition", "purposes", "rules"), ("registers",)
+                document.root,
+                MANIFEST,
+                ("name", "edition", "purposes", "rules"),
+                ("vocabulary", "registers"),
             )
             if document.root is not None
             else {}
@@ -50,6 +54,8 @@ class Manifest:
         if "edition" in entries:
             edition = document.text(entries["edition"], "edition")
             self.edition = edition.value if edition else ""
+        if "vocabulary" in entries:
+            _read_vocabulary(document, entries["vocabulary"])
         if "purposes" in entries:
             self._read_purposes(document, entries["purposes"])
         if "registers" in entries:
@@ -118,3 +124,14 @@ class Manifest:
             )
         else:
             listed.append(name)
+
+
+def _read_vocabulary(document: Document, node: yaml.Node) -> None:
+    """See that the facts which the policy needs are read by this version of the gate."""
+    needed = document.integer(node, "vocabulary")
+    if needed is not None and not 1 <= needed <= VOCABULARY_VERSION:
+        document.wrong(
+            node,
+            f"there is no vocabulary {needed} here, only 1 to {VOCABULARY_VERSION}",
+            "take a newer consent-gate, or the policy's older edition",
+        )

@@ -26,6 +26,8 @@ from streams.policy.vocabulary import (
     Number,
     Occasion,
     Reassignment,
+    Referrer,
+    Revocation,
     State,
     Suppression,
     Taint,
@@ -71,6 +73,8 @@ _OCCASION_ASKED = Occasion.ASKED
 _OCCASION_NONE = Occasion.NONE
 _OCCASION_PRESENT = Occasion.PRESENT
 _REASSIGNMENT_NONE = Reassignment.NONE
+_REFERRER_NONE = Referrer.NONE
+_REVOCATION_NONE = Revocation.NONE
 _STATE_READABLE = State.READABLE
 _TAINT_LIFTED = Taint.LIFTED
 _TAINT_NONE = Taint.NONE
@@ -316,6 +320,48 @@ def marks(request: SmsRequested) -> Marks:
     if set_off.trigger in INVITE_TRIGGERS and set_off.user != request.recipient:
         return Marks.INVITATION
     return _MARKS_NONE
+
+
+def referred_by(request: SmsRequested) -> str | None:
+    """Give the name that a referral must show, blank where it may not be one; null without one."""
+    referral = request.referral
+    if referral is None:
+        return None
+    if not (referral.knows_recipient and referral.knows_sender):
+        return ""
+    return referral.referrer_name.strip().casefold()
+
+
+def referrer(name: str | None, body: str) -> Referrer:
+    """
+    NAMED where the referrer knows both sides and the text has the name.
+
+    CASL, Electronic Commerce Protection Regulations (SOR/2013-221) section 4: a relationship with
+    both, and the full name of the person who made the referral.
+    """
+    if name is None:
+        return _REFERRER_NONE
+    return Referrer.NAMED if name and name in body.casefold() else Referrer.INCOMPLETE
+
+
+def revocation(state: SubjectState | None, purpose: str, event_id: str | None) -> Revocation:
+    """
+    ELSEWHERE where another purpose was withdrawn after what ``event_id`` says of this one.
+
+    47 CFR 64.1200(a)(10): from 2027-01-31 a revocation in reply to one kind of message counts for
+    all others of the sender, until the person agrees anew.
+    """
+    if state is None or not state.withdrawals:
+        return _REVOCATION_NONE
+    latest = max(
+        (said.at for said in state.withdrawals if said.purpose not in (None, purpose)), default=None
+    )
+    if latest is None:
+        return _REVOCATION_NONE
+    for grant in state.grants:
+        if grant.event_id == event_id and grant.purpose == purpose and grant.counts_from > latest:
+            return _REVOCATION_NONE
+    return Revocation.ELSEWHERE
 
 
 def validity(valid_until: int | None, now_ms: int) -> Validity:

@@ -14,9 +14,16 @@ from typing import Final
 
 from streams.policy.vocabulary import Jurisdiction, Marks, OptOut, Sender
 
-_SPACED: Final = re.compile(r"[0-9A-Za-z\u00aa-\u02ff\u0370-\u0dff\u1e00-\u1fff]")
+_WITHOUT_SPACES: Final = "\u0e00"
+"""From here on, most scripts put no spaces between words: Thai, Hangul, ideographs."""
+
 _SIGNATURE: Final = re.compile(r"\s*[\u3010\[]([^\u3011\]]{1,40})[\u3011\]]")
 """A text's signature in brackets at its very beginning, as Chinese carriers put it."""
+
+
+def _spaced(character: str) -> bool:
+    """Whether it is a letter or digit of a script that is written with spaces."""
+    return character < _WITHOUT_SPACES and character.isalnum()
 
 
 class Words:
@@ -25,7 +32,7 @@ class Words:
     def __init__(self, words: Iterable[str]) -> None:
         """Look for these, none of them blank."""
         self._words = [
-            (folded, bool(_SPACED.match(folded)), bool(_SPACED.match(folded[-1])))
+            (folded, _spaced(folded[0]), _spaced(folded[-1]))
             for folded in dict.fromkeys(" ".join(word.casefold().split()) for word in words)
         ]
 
@@ -35,8 +42,8 @@ class Words:
             at = folded.find(word)
             while at >= 0:
                 end = at + len(word)
-                if not (alone_before and at and _SPACED.match(folded, at - 1)) and not (
-                    alone_behind and _SPACED.match(folded, end)
+                if not (alone_before and at and _spaced(folded[at - 1])) and not (
+                    alone_behind and end < len(folded) and _spaced(folded[end])
                 ):
                     return True
                 at = folded.find(word, end)

@@ -255,5 +255,23 @@ class OptOut(FactValue):
     MISSING = "MISSING"
 
 
+class Referrer(FactValue):
+    """Whether the text names who refers the recipient, and that person knows both."""
+
+    NONE = "NONE"
+    NAMED = "NAMED"
+    INCOMPLETE = "INCOMPLETE"
+
+
+class Revocation(FactValue):
+    """Whether the person withdrew another purpose since they agreed to this one, if they did."""
+
+    NONE = "NONE"
+    ELSEWHERE = "ELSEWHERE"
+
+
+VOCABULARY_VERSION = 2
+"""Counts up when facts or values are added, so that a policy can say what it needs."""
+
 PURPOSE_TYPE = "Purpose"
 """The type of the fact ``purpose``, whose values each policy declares."""

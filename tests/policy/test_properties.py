@@ -180,6 +180,8 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         Registration.NONE,
         Sender.UNREAD,
         OptOut.UNREAD,
+        readings.referrer(readings.referred_by(message), message.body),
+        readings.revocation(state, message.purpose, view.event_id),
     )
 
 

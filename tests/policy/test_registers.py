@@ -12,9 +12,18 @@ from streams.policy.facts import assess
 from streams.policy.policy import Policy, load_policy_files
 from streams.policy.regions import jurisdiction_of, regions_of_number, zones_of_message
 from streams.policy.verdicts import Quarantine
-from streams.policy.vocabulary import Jurisdiction, Marks, OptOut, QuietHours, Sender
+from streams.policy.vocabulary import (
+    Jurisdiction,
+    Marks,
+    OptOut,
+    QuietHours,
+    Referrer,
+    Revocation,
+    Sender,
+)
+from streams.records.requests import Referral
 from streams.records.subject import SubjectState
-from tests.policy.messages import CampaignTable, NameTable, request, subject
+from tests.policy.messages import CampaignTable, NameTable, grant, request, subject, withdrawal
 
 MANIFEST = """name: small
 edition: '1'
@@ -269,3 +278,63 @@ def test_a_section_stands_in_one_file_only() -> None:
     }
     with pytest.raises(PolicyInvalid, match=r"more.yaml:1:8: links stands in registers.yaml:1"):
         load_policy_files(files, "small")
+
+
+@pytest.mark.parametrize(
+    ("needed", "what"),
+    [
+        ("99", "no vocabulary 99 here"),
+        ("0", "no vocabulary 0 here"),
+        ("new", "vocabulary is of type"),
+    ],
+)
+def test_a_policy_that_needs_facts_which_are_not_read_is_refused(needed: str, what: str) -> None:
+    files = {
+        "policy.yaml": MANIFEST.replace("edition: '1'", f"edition: '1'\nvocabulary: {needed}"),
+        "rules.yaml": RULES,
+        "registers.yaml": REGISTERS,
+    }
+    with pytest.raises(PolicyInvalid, match=f"policy.yaml:3:13: .*{what}"):
+        load_policy_files(files, "small")
+
+
+GRANTED_THEN = grant(counts_from=1_000, offset=1)
+OTHER = withdrawal("invite", at=2_000, offset=2)
+
+
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        (subject(grants=(GRANTED_THEN,)), Revocation.NONE),
+        (subject(grants=(GRANTED_THEN,), withdrawals=(OTHER,)), Revocation.ELSEWHERE),
+        (
+            subject(grants=(grant(counts_from=3_000, offset=3),), withdrawals=(OTHER,)),
+            Revocation.NONE,
+        ),
+        (
+            subject(grants=(GRANTED_THEN,), withdrawals=(withdrawal(None, at=2_000, offset=2),)),
+            Revocation.NONE,
+        ),
+        (subject(withdrawals=(OTHER,)), Revocation.ELSEWHERE),
+    ],
+)
+def test_a_revocation_of_another_purpose_is_seen_until_a_later_yes(
+    state: SubjectState, expected: Revocation
+) -> None:
+    assert facts_of(9_000, state).revocation is expected
+
+
+@pytest.mark.parametrize(
+    ("named", "body", "expected"),
+    [
+        (None, "Jo Doe", Referrer.NONE),
+        (Referral("Jo Doe", True, True), "From jo doe: come!", Referrer.NAMED),
+        (Referral("Jo Doe", True, True), "From Jo: come!", Referrer.INCOMPLETE),
+        (Referral("Jo Doe", True, False), "From Jo Doe", Referrer.INCOMPLETE),
+        (Referral(" ", True, True), "From", Referrer.INCOMPLETE),
+    ],
+)
+def test_a_referral_shows_the_name_of_somebody_who_knows_both(
+    named: Referral | None, body: str, expected: Referrer
+) -> None:
+    assert facts_of(referral=named, body=body).referrer is expected

@@ -122,4 +122,11 @@ DEPENDENCIES: tuple[Dependency, ...] = (
         lambda links, registration: registration == "NONE" or links not in ("UNREAD", "NONE"),
         "a link to a registration page is a link",
     ),
+    Dependency(
+        ("referrer", "referral", "marks", "voice"),
+        lambda referrer, referral, marks, voice: (
+            referrer == "NONE" or (referral != "NONE" and marks == "INVITATION" and voice == "USER")
+        ),
+        "who has a referrer is referred, in that person's name",
+    ),
 )
