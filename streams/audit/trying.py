@@ -134,7 +134,9 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
             case _:
                 assert_never(item.record)
     state = states.get(made_up_id(case.recipient))
-    assessment = assess(case.request, state, names, campaigns, case.at, policy.registers)
+    assessment = assess(
+        case.request, state, names, campaigns, case.at, policy.registers, policy.confirming
+    )
     return Tried(
         case, policy.decide(assessment), assessment, state, names, campaigns, tuple(refused)
     )

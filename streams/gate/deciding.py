@@ -183,6 +183,7 @@ class Deciding:
             recipient,
             body,
             batch.policy.registers,
+            batch.policy.confirming,
         )
         facts, consent_event_id, _, _ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))

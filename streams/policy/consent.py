@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from streams.policy.confirming import Confirming
 from streams.policy.vocabulary import Basis, Consent
 from streams.records import events
 from streams.records.subject import Grant, SubjectState, Withdrawal
@@ -22,9 +23,10 @@ class ConsentView(NamedTuple):
 
     ``basis``, ``conditional`` and ``own`` (given by the recipient in person) describe the grant in
     force and are NONE and false without one. ``event_id`` is the grant in force, the withdrawal
-    that ended it, or the grant that ran out. ``withdrawn``: a withdrawal of this purpose stands;
-    ``suppressed``: one of everything does; both may. ``reassigned``: a grant of the former holder
-    would have matched. ``erased``: everything was erased and nothing granted since.
+    that ended it, the grant that waits to be confirmed, or the one that ran out. ``withdrawn``: a
+    withdrawal of this purpose stands; ``suppressed``: one of everything does; both may.
+    ``reassigned``: a grant of the former holder would have matched. ``erased``: everything was
+    erased and nothing granted since.
     """
 
     status: Consent
@@ -71,12 +73,15 @@ def consent_for(
     sender_id: str,
     campaign_id: str | None,
     now_ms: int,
+    confirming: Confirming | None = None,
 ) -> ConsentView:
     """
     Read from ``state`` what the person said to a message of this purpose, sender and campaign.
 
     Pure. A grant is in force if it matches the message, no withdrawal that covers the message
-    defeats it, it is the present holder's, it is younger than any erasure, and has not run out. Of
+    defeats it, it is the present holder's, it is younger than any erasure, has not run out, and
+    needs no confirmation by ``confirming`` (null: none does) or has it. A pending one leaves every
+    withdrawal and erasure standing: somebody else may have given it in the person's name. Of
     several the best is taken: free before bundled, EXPRESS before IMPLIED before SOFT_OPT_IN, the
     recipient's own before others', then the youngest.
     """
@@ -105,6 +110,7 @@ def consent_for(
             not (covering and _defeated(grant, covering))
             and _given_by_present_holder(grant, state)
             and (grant.expires_at is None or now_ms < grant.expires_at)
+            and (confirming is None or confirming.counts(grant))
             and (best is None or _strength(grant) > _strength(best))
         ):
             best = grant
@@ -123,7 +129,7 @@ def consent_for(
                 False,
             ),
         )
-    status, event_id = _why_none(matching, covering, state, now_ms)
+    status, event_id = _why_none(matching, covering, state, now_ms, confirming)
     return ConsentView(
         status,
         Basis.NONE,
@@ -138,21 +144,31 @@ def consent_for(
             and _not_run_out(grant, now_ms)
             for grant in matching
         ),
-        erased=_erased(state, now_ms),
+        erased=_erased(state, now_ms, confirming),
     )
 
 
 def _why_none(
-    matching: list[Grant], covering: Sequence[Withdrawal], state: SubjectState, now_ms: int
+    matching: list[Grant],
+    covering: Sequence[Withdrawal],
+    state: SubjectState,
+    now_ms: int,
+    confirming: Confirming | None,
 ) -> tuple[Consent, str | None]:
-    """Say why no grant is in force: the last word was a no, it ran out, or there was none."""
+    """Say why no grant is in force: a no was last, one waits, it ran out, or there was none."""
     newest = max(matching, key=_offset, default=None)
     if covering and (newest is None or _defeated(newest, covering)):
         return Consent.WITHDRAWN, max(covering, key=_offset).event_id
-    for grant in sorted(matching, key=_offset, reverse=True):
-        if not _defeated(grant, covering) and _given_by_present_holder(grant, state):
-            return Consent.EXPIRED, grant.event_id
-    return Consent.NONE, None
+    standing = [
+        grant
+        for grant in sorted(matching, key=_offset, reverse=True)
+        if not _defeated(grant, covering) and _given_by_present_holder(grant, state)
+    ]
+    if confirming is not None:
+        for grant in standing:
+            if _not_run_out(grant, now_ms) and confirming.pending(grant, now_ms):
+                return Consent.PENDING, grant.event_id
+    return (Consent.EXPIRED, standing[0].event_id) if standing else (Consent.NONE, None)
 
 
 def _defeated(grant: Grant, covering: Sequence[Withdrawal]) -> bool:
@@ -188,7 +204,7 @@ def _outlives_erasure(grant: Grant, state: SubjectState) -> bool:
     )
 
 
-def _erased(state: SubjectState, now_ms: int) -> bool:
+def _erased(state: SubjectState, now_ms: int, confirming: Confirming | None) -> bool:
     """Whether an erasure stands: no grant for any purpose has come into force after it."""
     if state.erased_at is None:
         return False
@@ -196,6 +212,7 @@ def _erased(state: SubjectState, now_ms: int) -> bool:
         _outlives_erasure(grant, state)
         and _given_by_present_holder(grant, state)
         and _not_run_out(grant, now_ms)
+        and (confirming is None or confirming.counts(grant))
         and not _defeated(
             grant,
             [

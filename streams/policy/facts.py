@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
+from streams.policy.confirming import Confirming
 from streams.policy.consent import consent_for
 from streams.policy.hours import Hours
 from streams.policy.links import LinkClass, worst
@@ -254,11 +255,13 @@ def assess(
     campaigns: Campaigns,
     now_ms: int,
     registers: Registers = NO_REGISTERS,
+    confirming: Confirming | None = None,
 ) -> Assessment:
     """
     Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
 
-    ``registers`` are those of the policy that decides. Pure, and total for any records.
+    ``registers`` and ``confirming`` are those of the policy that decides. Pure, and total for any
+    records.
     """
     content = content_of(request, names, campaigns, now_ms)
     return assess_content(
@@ -270,6 +273,7 @@ def assess(
         request.recipient,
         request.body,
         registers,
+        confirming,
     )
 
 
@@ -282,6 +286,7 @@ def assess_content(
     recipient: str,
     body: str,
     registers: Registers,
+    confirming: Confirming | None = None,
 ) -> Assessment:
     """
     Join what was read from the message with its recipient's state: :func:`assess` in parts.
@@ -305,7 +310,7 @@ def assess_content(
         place,
         referrer_name,
     ) = content
-    view = consent_for(state, purpose, sender_id, campaign_id, now_ms)
+    view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
     status, basis, _, _, event_id, _, _, _, _ = view
     if status is _GRANTED:
         no = _NO_WITHDRAWAL, _NO_SUPPRESSION, _NO_ERASURE, _NO_REASSIGNMENT

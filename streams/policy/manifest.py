@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 
 import yaml
 
+from streams.policy.confirming import MAY_NEED_IT, Confirming
 from streams.policy.documents import Document
 from streams.policy.mistakes import Mistakes, nearest
 from streams.policy.vocabulary import VOCABULARY_VERSION
@@ -18,6 +20,12 @@ TESTS = "tests.yaml"
 """The file that a policy's tests stand in, if there is one. It decides nothing: no gate reads it,
 and it is no part of the version (docs/adr/0017)."""
 
+MOST_CONFIRM_DAYS = 30
+"""A yes that comes later answers no question that anybody remembers; and so long, at least, the
+events are kept of which it is one."""
+
+_DAY_MS = 86_400_000
+
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _RULE_FILE = re.compile(r"[a-z0-9][a-z0-9_-]*\.yaml")
 
@@ -27,8 +35,9 @@ class Manifest:
     What ``policy.yaml`` says.
 
     ``edition`` is for people. ``purpose_lines`` are the lines, from 1, that the purposes are
-    declared on. ``rule_files`` and ``register_files`` are the files to read, in order, each of
-    which exists; what is wrong, such as a file that is missing or not listed, is in the mistakes.
+    declared on. ``confirming`` is what has to be confirmed, null for nothing. ``rule_files`` and
+    ``register_files`` are the files to read, in order, each of which exists; what is wrong, such as
+    a file that is missing or not listed, is in the mistakes.
     """
 
     def __init__(self, document: Document, files: Mapping[str, str], mistakes: Mistakes) -> None:
@@ -38,12 +47,14 @@ class Manifest:
         self.purpose_lines: dict[str, int] = {}
         self.rule_files: list[str] = []
         self.register_files: list[str] = []
+        self.confirming: Confirming | None = None
+        self.confirm_line = 1
         entries = (
             document.mapping(
                 document.root,
                 MANIFEST,
                 ("name", "edition", "purposes", "rules"),
-                ("vocabulary", "registers"),
+                ("vocabulary", "registers", "confirm"),
             )
             if document.root is not None
             else {}
@@ -61,6 +72,9 @@ class Manifest:
         if "registers" in entries:
             for node in document.items(entries["registers"], "registers"):
                 self._read_file(document, node, files, "register", self.register_files)
+        if "confirm" in entries:
+            self.confirming = self._read_confirm(document, entries["confirm"])
+            self.confirm_line = entries["confirm"].start_mark.line + 1
         if "rules" in entries:
             for node in document.items(entries["rules"], "rules"):
                 self._read_file(document, node, files, "rule", self.rule_files)
@@ -88,6 +102,46 @@ class Manifest:
                     f"{purpose!r} cannot be a purpose",
                     "write lower-case letters, digits and underscores, as requests do",
                 )
+
+    def _read_confirm(self, document: Document, node: yaml.Node) -> Confirming | None:
+        """Read what has to be confirmed; null with a mistake recorded."""
+        before = document.mistakes
+        entries = document.mapping(
+            node, "confirm", ("purposes", "within_days"), ("sources", "since")
+        )
+        if not {"purposes", "within_days"} <= entries.keys():
+            return None
+        purposes = document.texts(entries["purposes"], "purposes")
+        for text in purposes:
+            if text.value not in self.purposes:
+                document.wrong(
+                    text, f"{text.value} is not declared", nearest(text.value, self.purposes)
+                )
+        known = {source.value: source for source in MAY_NEED_IT}
+        sources = document.texts(entries["sources"], "sources") if "sources" in entries else []
+        for text in sources:
+            if text.value not in known:
+                document.wrong(
+                    text,
+                    f"{text.value} is no source that may need confirming",
+                    "name some of " + ", ".join(known),
+                )
+        days = document.integer(entries["within_days"], "within_days")
+        if days is not None and not 1 <= days <= MOST_CONFIRM_DAYS:
+            document.wrong(
+                entries["within_days"],
+                f"within_days is {days}",
+                f"write 1 to {MOST_CONFIRM_DAYS}: how long a person may take to confirm",
+            )
+        since = document.day(entries["since"], "since") if "since" in entries else None
+        if days is None or document.mistakes != before:
+            return None
+        return Confirming(
+            purposes=frozenset(text.value for text in purposes),
+            sources=tuple(known[text.value] for text in sources) or MAY_NEED_IT,
+            within_ms=days * _DAY_MS,
+            since_ms=None if since is None else first_ms(since),
+        )
 
     def _read_file(
         self,
@@ -135,3 +189,7 @@ def _read_vocabulary(document: Document, node: yaml.Node) -> None:
             f"there is no vocabulary {needed} here, only 1 to {VOCABULARY_VERSION}",
             "take a newer consent-gate, or the policy's older edition",
         )
+
+def first_ms(day: date) -> int:
+    """Give the first millisecond of a UTC day."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

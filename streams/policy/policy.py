@@ -10,15 +10,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from streams.errors import PolicyInvalid
 from streams.policy.conditions import Language
+from streams.policy.confirming import Confirming
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
 from streams.policy.facts import Assessment, Facts, nothing_known
-from streams.policy.manifest import MANIFEST, TESTS, Manifest
+from streams.policy.manifest import MANIFEST, TESTS, Manifest, first_ms
 from streams.policy.mistakes import Mistakes
 from streams.policy.reasons import Reason, severest_first
 from streams.policy.registers import RegisterReader, Registers
@@ -47,7 +47,8 @@ class Policy:
 
     ``version`` is the SHA-256, in hex, of the names and bytes of its files. ``files`` are their
     texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order,
-    ``registers`` are what it lists beside them.
+    ``registers`` are what it lists beside them. ``confirming`` says which consents have to be
+    confirmed, null for none; what waits is dropped by a rule that comes with it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Policy:
         rules: tuple[Rule, ...],
         registers: Registers,
         language: Language,
+        confirming: Confirming | None = None,
     ) -> None:
         """Put together what :func:`load_policy_files` has checked."""
         self.name = name
@@ -71,10 +73,11 @@ class Policy:
         self.rules = rules
         self.registers = registers
         self._holds: dict[tuple[Quarantine, int], Quarantine] = {}
+        self.confirming = confirming
         self._language = language
         self._by_basis = {rule.basis: rule for rule in rules if rule.basis is not None}
         changes = {day for rule in rules for day in (rule.from_day, rule.until_day) if day}
-        self._changes = sorted(_first_ms(day) for day in changes)
+        self._changes = sorted(first_ms(day) for day in changes)
         self._periods = [
             _Period(tuple(rule for rule in rules if rule.in_force(start)))
             for start in [None, *sorted(changes)]
@@ -270,6 +273,8 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
     listing = RegisterReader(manifest.purposes)
     for name in manifest.register_files:
         listing.read(Document(name, files[name], mistakes))
+    if manifest.confirming is not None:
+        rules.append(reader.pending_rule(manifest.confirming, manifest.confirm_line))
     mistakes.raise_if_any()
     policy = Policy(
         name=manifest.name,
@@ -280,6 +285,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         rules=tuple(rules),
         registers=listing.registers(),
         language=language,
+        confirming=manifest.confirming,
     )
     _refuse_to_allow_the_unknown(policy, mistakes)
     mistakes.raise_if_any()
@@ -300,10 +306,6 @@ def _refuse_to_allow_the_unknown(policy: Policy, mistakes: Mistakes) -> None:
                     f"{rule.id} allows {purpose} to somebody of whom nothing is known",
                     "require a consent, an occasion or a membership",
                 )
-
-
-def _first_ms(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
 
 
 def _severity(rule: Rule) -> tuple[int, str]:

@@ -121,7 +121,6 @@ class Reason(Enum):
 
 EMITTED_LATER: frozenset[Reason] = frozenset(
     {
-        Reason.CONSENT_PENDING,  # double opt-in
         Reason.TEMPLATE_UNKNOWN,  # templates
         Reason.TEMPLATE_MISMATCH,
         Reason.FREQUENCY,  # sends remembered

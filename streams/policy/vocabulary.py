@@ -38,6 +38,7 @@ class Consent(FactValue):
     GRANTED = "GRANTED"
     WITHDRAWN = "WITHDRAWN"
     EXPIRED = "EXPIRED"
+    PENDING = "PENDING"
 
 
 class Basis(FactValue):

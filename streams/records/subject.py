@@ -14,8 +14,9 @@ class Grant(Record):
     """
     A consent as it was given.
 
-    ``counts_from`` is the earlier of its own date and its append time. Whether it is effective for
-    a message is decided against the withdrawals that cover that message, never stored.
+    ``counts_from`` is the earlier of its own date and its append time; ``confirmed_at`` the append
+    time of the person's confirmation of it, if there was one. Whether it is effective for a message
+    is decided against the withdrawals that cover that message, never stored.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("purpose", "basis", "source", "offset")
@@ -30,6 +31,7 @@ class Grant(Record):
     expires_at: int | None
     source: Source
     event_id: str
+    confirmed_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -32,6 +32,7 @@ from streams.records.events import (
     ConsentKind,
     ContactEntry,
     ContactKind,
+    Scope,
     Source,
 )
 from streams.records.subject import (
@@ -84,6 +85,9 @@ _COUNTING_FROM_ITS_DATE: Final = frozenset(
 )
 
 _OPENS_AFTER_ERASURE: Final = frozenset({Source.SELF_SERVICE, Source.DOUBLE_OPT_IN})
+
+_CONFIRMS: Final = frozenset({Source.DOUBLE_OPT_IN, Source.INBOUND_SMS})
+"""A yes without a purpose from these confirms what waits: it came from the number itself."""
 
 _new_grant: Final = making(Grant)
 _changed: Final = replacing(SubjectState)
@@ -226,13 +230,15 @@ def _covers_whole(withdrawal: Withdrawal, grant: Grant) -> bool:
 
 
 def _grant(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Folded:
-    if event.purpose is None:
+    if event.purpose is None and event.source not in _CONFIRMS:
         return Folded(state, Refusal.NO_PURPOSE)
     if event.occurred_at > at + CLOCK_AHEAD_MS:
         return Folded(state, Refusal.CLOCK_AHEAD)
     counts_from = min(event.occurred_at, at)
     if _too_late(state, counts_from):
         return Folded(state, Refusal.LATE)
+    if event.purpose is None:
+        return _confirm(state, event.scope, counts_from, at)
     if state.erased_at is not None and event.source not in _OPENS_AFTER_ERASURE:
         return Folded(state, Refusal.WEAK_SOURCE)
     grant = _new_grant(
@@ -246,6 +252,7 @@ def _grant(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
         expires_at=event.expires_at,
         source=event.source,
         event_id=event.event_id,
+        confirmed_at=None,
     )
     for withdrawal in state.withdrawals:
         if _covers_whole(withdrawal, grant):
@@ -256,9 +263,41 @@ def _grant(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
     return Folded(_with_place(_changed(state, grants=_with_grant(state.grants, grant)), event))
 
 
+def _confirm(state: SubjectState, scope: Scope, said_at: int, at: int) -> Folded:
+    """
+    Take a yes that names no purpose for a confirmation of what was given before it.
+
+    It grants nothing of its own: where nothing waits it is refused (NO_PURPOSE). It confirms what
+    lies below it and counts from no later than it was said, unless it is another sender's or
+    campaign's. What needs confirming, and until when, is the policy's to say.
+    """
+    grants = tuple(
+        replace(grant, confirmed_at=at) if _is_confirmed_by(grant, scope, said_at) else grant
+        for grant in state.grants
+    )
+    if grants == state.grants:
+        return Folded(state, Refusal.NO_PURPOSE)
+    return Folded(_changed(state, grants=grants))
+
+
+def _is_confirmed_by(grant: Grant, scope: Scope, said_at: int) -> bool:
+    return (
+        grant.confirmed_at is None
+        and grant.source not in _CONFIRMS
+        and grant.counts_from <= said_at
+        and (None in (grant.sender_id, scope.sender_id) or grant.sender_id == scope.sender_id)
+        and (
+            None in (grant.campaign_id, scope.campaign_id) or grant.campaign_id == scope.campaign_id
+        )
+    )
+
+
 def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
     """
     Keep one grant for each purpose, basis, scope and source: the one that counts from latest.
+
+    A confirmed one and one that may still have to be confirmed are two: asked anew, the person
+    keeps what was confirmed.
 
     It is effective wherever the other would be: a withdrawal between two grants is appended after
     the earlier one, so that a grant which counts from before that one counts from before it too.
@@ -274,6 +313,7 @@ def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
             grant.sender_id,
             grant.campaign_id,
             grant.source,
+            grant.confirmed_at is not None,
         )
 
     rest = []

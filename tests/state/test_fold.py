@@ -383,3 +383,79 @@ def test_soft_opt_in_is_kept_apart_from_express_consent() -> None:
     express = grant("express", basis=Basis.EXPRESS, occurred_at=NOON)
     state = folded((soft, NOON), (express, NOON)).state
     assert {g.basis for g in state.grants} == {Basis.SOFT_OPT_IN, Basis.EXPRESS}
+
+
+def yes(**changes: object) -> ConsentEvent:
+    """A plain yes from the number: it names no purpose."""
+    said = replace(grant("yes", purpose=None), source=Source.INBOUND_SMS, occurred_at=NOON + 5)
+    return replace(said, **changes)  # type: ignore[arg-type]
+
+
+def test_a_yes_without_a_purpose_confirms_what_was_given_before_it() -> None:
+    outcome = folded((grant(), NOON), (yes(), NOON + 9))
+
+    (confirmed,) = outcome.state.grants
+    assert (outcome.refusal, confirmed.confirmed_at) == (None, NOON + 9)
+    assert folded((yes(event_id="2"), NOON + 10), start=outcome.state).refusal is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (yes(), "nothing was given"),
+        (yes(source=Source.SELF_SERVICE), "not from the number itself"),
+        (yes(source=Source.BULK_IMPORT), "not from the number itself"),
+    ],
+)
+def test_a_yes_without_a_purpose_grants_nothing(said: ConsentEvent, why: str) -> None:
+    outcome = folded((said, NOON + 9))
+
+    assert (outcome.refusal, outcome.state.grants) == (Refusal.NO_PURPOSE, ()), why
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "counts"),
+    [
+        pytest.param(
+            grant(occurred_at=NOON), yes(occurred_at=NOON - 1), False, id="said before it was given"
+        ),
+        pytest.param(grant(), yes(scope=Scope("SHOP")), True, id="a sender's, of all senders'"),
+        pytest.param(
+            grant(scope=Scope("SHOP")), yes(scope=Scope("NEWS")), False, id="another sender's"
+        ),
+        pytest.param(
+            grant(scope=Scope(None, "spring")),
+            yes(scope=Scope(None, "autumn")),
+            False,
+            id="another campaign's",
+        ),
+        pytest.param(
+            grant(source=Source.DOUBLE_OPT_IN), yes(), False, id="of what is confirmed as it is"
+        ),
+        pytest.param(grant(), yes(source=Source.DOUBLE_OPT_IN), True, id="by a link"),
+    ],
+)
+def test_what_a_yes_confirms(given: ConsentEvent, said: ConsentEvent, counts: bool) -> None:
+    (kept,) = folded((given, NOON), (said, NOON + 9)).state.grants
+
+    assert (kept.confirmed_at is not None) is counts
+
+
+def test_a_yes_below_what_it_should_confirm_confirms_nothing() -> None:
+    outcome = folded((yes(), NOON), (grant(), NOON + 9))
+
+    assert [each.confirmed_at for each in outcome.state.grants] == [None]
+
+
+def test_a_yes_brings_nothing_back_that_was_withdrawn_before_it() -> None:
+    outcome = folded((grant(), NOON), (stop(), NOON + 1), (yes(), NOON + 9))
+
+    assert (outcome.refusal, outcome.state.grants) == (Refusal.NO_PURPOSE, ())
+
+
+def test_what_was_confirmed_stays_when_the_person_asks_anew() -> None:
+    again = grant(event_id="again", occurred_at=NOON + 20)
+
+    outcome = folded((grant(), NOON), (yes(), NOON + 9), (again, NOON + 30))
+
+    assert [each.confirmed_at for each in outcome.state.grants] == [NOON + 9, None]

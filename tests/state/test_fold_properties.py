@@ -7,6 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.policy.confirming import CONFIRMS, MAY_NEED_IT, Confirming
 from streams.policy.consent import consent_for
 from streams.policy.vocabulary import Consent
 from streams.records.events import Basis, ConsentEvent, ConsentKind, Scope, Source
@@ -23,9 +24,11 @@ TICK = 1_000
 @st.composite
 def events(draw: st.DrawFn, kinds: tuple[ConsentKind, ...] = tuple(ConsentKind)) -> ConsentEvent:
     kind = draw(st.sampled_from(kinds))
-    purpose = draw(st.sampled_from(PURPOSES))
+    purpose: str | None = draw(st.sampled_from(PURPOSES))
     if kind is ConsentKind.WITHDRAWN:
         purpose = draw(st.sampled_from((*PURPOSES, None)))
+    if kind is ConsentKind.GRANTED and draw(st.integers(0, 3)) == 0:
+        purpose = None  # a plain yes, which confirms
     return a_consent_event(
         event_id=draw(st.text("abcdef", min_size=4, max_size=4)),
         kind=kind,
@@ -51,14 +54,16 @@ def fold_all(log: list[ConsentEvent]) -> SubjectState:
     return state
 
 
-def allowed(state: SubjectState, now: int) -> set[tuple[str, str, str]]:
+def allowed(
+    state: SubjectState, now: int, confirming: Confirming | None = None
+) -> set[tuple[str, str, str]]:
     """Every message that consent would carry."""
     return {
         (purpose, sender, campaign)
         for purpose in PURPOSES
         for sender in ("SHOP", "NEWS")
         for campaign in ("spring", "autumn")
-        if consent_for(state, purpose, sender, campaign, now).status is Consent.GRANTED
+        if consent_for(state, purpose, sender, campaign, now, confirming).status is Consent.GRANTED
     }
 
 
@@ -159,3 +164,32 @@ def test_the_state_keeps_no_number(log: list[ConsentEvent], now: int) -> None:
     state = fold_all(log)
     assert all(event.subject not in repr(state) for event in log)
     assert replace(state, subject_id=b"") != state
+
+
+@given(logs, nows, st.integers(0, 40))
+def test_what_must_be_confirmed_is_carried_only_by_the_number_s_own_word(
+    log: list[ConsentEvent], now: int, ticks: int
+) -> None:
+    """And confirming never allows what was not allowed without it."""
+    express = [replace(event, basis=Basis.EXPRESS) for event in log]
+    state = fold_all(express)
+    confirming = Confirming(frozenset(PURPOSES), MAY_NEED_IT, ticks * TICK)
+
+    carried = allowed(state, now, confirming)
+
+    assert carried <= allowed(state, now)
+    for message in carried:
+        last_no = max(
+            (
+                at
+                for at, event in enumerate(express)
+                if event.kind is ConsentKind.WITHDRAWN and covers(event, message)
+            ),
+            default=-1,
+        )
+        assert any(
+            event.kind is ConsentKind.GRANTED
+            and event.source in CONFIRMS
+            and (event.purpose is None or covers(event, message))
+            for event in express[last_no + 1 :]
+        )

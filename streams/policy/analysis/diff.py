@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import product
 
-from streams.policy.analysis.outcomes import Analysis, Outcomes, Stretch, stretches
-from streams.policy.analysis.space import FactSpace, FactTuple, Region
+from streams.policy.analysis.outcomes import Analysis, Outcomes, Stretch, space_of, stretches
+from streams.policy.analysis.space import FactTuple, Region
 from streams.policy.manifest import MANIFEST
 from streams.policy.policy import Policy
 from streams.policy.rules import Rule, Then
@@ -97,7 +97,7 @@ def diff(before: Policy, after: Policy) -> Diff:
 
     Raises :class:`streams.errors.PolicyInvalid` where a rule of either cannot be analysed.
     """
-    space = FactSpace(before.purposes | after.purposes)
+    space = space_of(before, after)
     comparing = _Comparing(Analysis(before, space), Analysis(after, space))
     stages: list[Stage] = []
     for stretch in stretches((*before.rules, *after.rules)):

@@ -67,7 +67,7 @@ class Analysis:
         Raises :class:`streams.errors.PolicyInvalid` where a rule cannot be analysed.
         """
         self.policy = policy
-        self.space = FactSpace(policy.purposes) if space is None else space
+        self.space = space_of(policy) if space is None else space
         self.judged: Region = (
             self.space.everything
             & self.space.where("state", ["READABLE"])
@@ -120,6 +120,16 @@ class Analysis:
             for stretch in reversed(self.stretches)
             if stretch.first is None or stretch.first <= day
         )
+
+
+def space_of(*policies: Policy) -> FactSpace:
+    """Lay out what a message can be under any of these policies."""
+    return FactSpace(
+        frozenset().union(*(policy.purposes for policy in policies)),
+        frozenset().union(
+            *(policy.confirming.purposes for policy in policies if policy.confirming is not None)
+        ),
+    )
 
 
 def final(rule: Rule) -> bool:

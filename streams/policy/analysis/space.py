@@ -38,8 +38,12 @@ class FactSpace:
     where nothing is known (:func:`streams.policy.facts.nothing_known`).
     """
 
-    def __init__(self, purposes: Collection[str]) -> None:
-        """Lay out the space for messages of ``purposes``, at least one."""
+    def __init__(self, purposes: Collection[str], confirmed: Collection[str] = ()) -> None:
+        """
+        Lay out the space for messages of ``purposes``, at least one.
+
+        ``confirmed`` are those whose consents may have to be confirmed: no other's can be pending.
+        """
         absent = nothing_known("").as_map()
         self.facts: dict[str, tuple[str, ...]] = {"purpose": tuple(sorted(purposes))}
         for fact, kind in VOCABULARY.items():
@@ -64,6 +68,8 @@ class FactSpace:
             everything &= self.tuples(
                 dependency.facts, (each for each in product(*choices) if dependency.holds(*each))
             )
+        pending = self.where("consent", ["PENDING"])
+        everything &= ~pending | self.where("purpose", sorted(confirmed))
         self.everything: Region = everything
         """Every tuple that a message can have."""
 
