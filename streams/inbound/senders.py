@@ -86,6 +86,11 @@ class Senders:
         """Give whose number or short code this is; None if the register does not say."""
         return self._by_recipient.get(recipient.strip())
 
+    def whose(self, recipient: str) -> Scope:
+        """Give the sender or campaign that a plain yes to this number is said to."""
+        sender = self.of(recipient)
+        return sender.scope if sender is not None else Scope(sender_id=recipient or None)
+
     def judged(self, reading: Reading) -> Reading:
         """Judge a reading again by the names in the register: ``STOP Acme``."""
         known = self._by_name.get(reading.names or "")

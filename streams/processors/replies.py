@@ -6,6 +6,8 @@ The agent ``replies``: what people reply, into consent events, and one answer to
 * What may be a STOP ends the sender or campaign it came to, and goes to ``inbound.uncertain`` for a
   person.
 * START is the person's own yes to the purposes that ``start_purposes`` names.
+* A plain yes confirms what waits to be confirmed, if the policy wants that of anything: what it is
+  that waits, the gate knows.
 * HELP and everything else change nothing.
 
 The event is on all replicas before the reply counts as read, and before an answer is asked for. Its
@@ -22,9 +24,10 @@ from typing import Final
 import phonenumbers
 
 from streams.errors import KeyMismatch, NotE164, TooLarge
-from streams.inbound import Reading, Senders, classify, load_lists, load_senders
+from streams.inbound import Reading, Senders, classify, confirms, load_lists, load_senders
 from streams.inbound.meaning import Meaning
 from streams.kafka.placement import partition_of
+from streams.policy.policy import load_policy
 from streams.processors.agent import Agent, Effects, Event, Output, Place, Tools, each
 from streams.processors.answering import Answering
 from streams.processors.state import AgentState
@@ -48,7 +51,7 @@ CHANNEL: Final = "sms"
 
 
 def replies(tools: Tools) -> Agent:
-    """Make the agent. Raises :class:`ConfigError` for lists, senders or texts with mistakes."""
+    """Make the agent. Raises :class:`Stop` for lists, senders, texts or a policy with mistakes."""
     reading = _Reading(tools, lambda: int(time.time() * 1000))
     return Agent(
         "replies",
@@ -68,6 +71,7 @@ class _Reading:
         self._lists = load_lists(tools.settings.keywords_dir)
         self._senders: Senders = load_senders(tools.settings.senders_file, self._lists)
         self._answering = Answering(tools.settings, self._senders, now_ms)
+        self._confirming = load_policy(tools.settings.policy_dir).confirming is not None
 
     def handle(self, event: Event[InboundSms], _state: AgentState) -> Effects:
         """Give the events that one reply comes to, each to its sender's partition."""
@@ -80,7 +84,10 @@ class _Reading:
             raise TooLarge(f"A reply's ids have at most {LONGEST_ID} characters.")
         country = _country(reply.sender)
         reading = self._senders.judged(classify(reply.body, country, self._lists))
-        outputs = [self._to_sender(event, said) for said in self._said(event, reading)]
+        said = self._said(event, reading)
+        if self._confirming and confirms(reply.body, country, self._lists):
+            said.append(_confirmed(event, self._senders.whose(reply.recipient)))
+        outputs = [self._to_sender(event, each) for each in said]
         if reading.meaning is Meaning.UNCERTAIN:
             outputs.append(self._note(event, reading, country))
         return Effects(outputs, then=self._answer(event, reading))
@@ -144,6 +151,19 @@ def _granted(event: Event[InboundSms], purpose: str) -> ConsentEvent:
         source=Source.INBOUND_SMS,
         purpose=purpose,
         basis=Basis.EXPRESS,
+        evidence=_evidence(event),
+    )
+
+
+def _confirmed(event: Event[InboundSms], scope: Scope) -> ConsentEvent:
+    return ConsentEvent(
+        event_id=f"inbound/{event.record.message_id}/yes",
+        subject=event.record.sender,
+        kind=ConsentKind.GRANTED,
+        occurred_at=event.record.received_at,
+        source=Source.INBOUND_SMS,
+        basis=Basis.EXPRESS,
+        scope=scope,
         evidence=_evidence(event),
     )
 

@@ -27,11 +27,15 @@ from tests.processors.counting import counting
 
 @contextmanager
 def worker_process(
-    bed: Bed, instance_id: str = "worker-1", agents: str = "counting", **changes: object
+    bed: Bed,
+    instance_id: str = "worker-1",
+    agents: str = "counting",
+    module: str = __name__,
+    **changes: object,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run one with these of :data:`CHOICES`; kill it at the end if it is still there.
 
-    Its log is ``<instance_id>.log``.
+    Its log is ``<instance_id>.log``. ``module`` is what is run in place of this one.
     """
     values = bed.settings.model_dump(mode="json", exclude_defaults=True)
     values |= {"instance_id": instance_id, "worker_http_port": 0, **changes}
@@ -40,7 +44,7 @@ def worker_process(
     config.write_text(json.dumps(values))
     with log_of(bed, instance_id).open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", __name__, "--config", str(config), "worker"],
+            [sys.executable, "-m", module, "--config", str(config), "worker"],
             stderr=log,
             env={**os.environ, "PYTHONWARNINGS": "error", "AGENTS": agents},
         )
