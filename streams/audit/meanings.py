@@ -45,7 +45,7 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.REGISTRATION_LINK: "The text takes somebody who is no member to a registration page.",
     Reason.CLAIM_UNSUPPORTED: "The text says something about the person that nobody declared.",
     Reason.CONSENT_NOT_FREE: "The consent was bundled with something else, and so was not free.",
-    Reason.CONSENT_PENDING: "The person was asked to confirm a consent and has not done so.",
+    Reason.CONSENT_PENDING: "A consent had to be confirmed from the number, and was not yet.",
     Reason.CONSENT_EXPIRED: "The person's consent had run out.",
     Reason.NO_CONSENT: "The person never agreed to messages of this kind.",
     Reason.NO_BASIS: "No rule objects, but none allows it either: what nothing allows is not sent.",

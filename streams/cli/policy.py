@@ -154,6 +154,7 @@ def _diff(differing: Diff, before: Policy, after: Policy) -> dict[str, Any]:
             "only_a": list(differing.only_before),
             "only_b": list(differing.only_after),
         },
+        "confirm_otherwise": differing.confirm_otherwise,
         "periods": [_stage(stage) for stage in differing.stages],
     }
 
@@ -195,6 +196,11 @@ def _diff_lines(differing: Diff) -> Iterator[str]:
                 f"only {name} declares {', '.join(purposes)}: under the other, such messages are "
                 "held (PURPOSE_UNKNOWN)"
             )
+    if differing.confirm_otherwise:
+        yield (
+            "A and B want other consents confirmed: what is GRANTED under one may be PENDING under "
+            "the other"
+        )
     for stage in differing.stages:
         days = _days(stage.stretch.first, stage.stretch.end)
         yield ""

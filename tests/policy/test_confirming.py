@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from streams.errors import PolicyInvalid
+from streams.policy.analysis.diff import diff
 from streams.policy.analysis.findings import FindingKind, findings
 from streams.policy.analysis.outcomes import Analysis
 from streams.policy.confirming import Confirming
@@ -155,6 +156,11 @@ def test_an_analysis_knows_who_can_be_pending() -> None:
     assert not analysis.space.holds(pending & analysis.space.where("purpose", ["news"]))
     gaps = [each.example for each in findings(analysis) if each.kind is FindingKind.GAP]
     assert all(example["consent"] != "PENDING" for example in gaps if example)
+
+
+def test_a_diff_says_that_other_consents_are_confirmed() -> None:
+    assert diff(policy(), policy(days="8")).confirm_otherwise
+    assert not diff(policy(), policy()).confirm_otherwise
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,15 @@ class Diff:
     Two policies compared.
 
     ``purposes`` are those that both declare, the others those that only one does. Each flip of each
-    stage has at least one cause.
+    stage has at least one cause. ``confirm_otherwise``: they want other consents confirmed, so that
+    the same message has other facts under each; what that flips is not counted.
     """
 
     purposes: tuple[str, ...]
     only_before: tuple[str, ...]
     only_after: tuple[str, ...]
     stages: tuple[Stage, ...]
+    confirm_otherwise: bool
 
 
 def diff(before: Policy, after: Policy) -> Diff:
@@ -111,6 +113,7 @@ def diff(before: Policy, after: Policy) -> Diff:
         tuple(sorted(before.purposes - after.purposes)),
         tuple(sorted(after.purposes - before.purposes)),
         tuple(stages),
+        before.confirming != after.confirming,
     )
 
 
