@@ -122,7 +122,7 @@ def test_a_policy_that_wants_it_drops_what_waits() -> None:
 
     def verdict(policy: Policy) -> object:
         tables = NameTable(), CampaignTable()
-        return policy.decide(assess(request(), state, *tables, NOW, policy.confirming))
+        return policy.decide(assess(request(), state, *tables, NOW, confirming=policy.confirming))
 
     assert verdict(wanting) == Drop((Reason.CONSENT_PENDING,))
     assert verdict(policy("[news]")) == Allow("consent")
