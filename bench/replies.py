@@ -296,8 +296,8 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.strip().split("\n")[0])
     arguments.add_argument("--rate", type=int, default=2_000, help="requests a second")
     arguments.add_argument("--seconds", type=int, default=30)
-    arguments.add_argument("--subjects", type=int, default=600, help="few: each gets many")
-    arguments.add_argument("--replies", type=int, default=400)
+    arguments.add_argument("--subjects", type=int, default=200, help="few: each gets many")
+    arguments.add_argument("--replies", type=int, default=150)
     options = arguments.parse_args()
     with EmbeddedKafka(1) as kafka, tempfile.TemporaryDirectory() as folder:
         ground = Ground(kafka, Path(folder))
