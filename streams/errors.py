@@ -7,6 +7,7 @@ Every error this package raises on purpose, split by what the caller does next.
     ├── Retry                 wait, then do the same again; nothing was decided
     │   ├── KafkaUnavailable      a broker, a coordinator or a partition's leader did not answer
     │   ├── RegistryUnavailable   a schema id is unknown and the registry cannot be asked: a stall
+    │   ├── LookupUnavailable     the reassigned-numbers service gave no answer: it is asked again
     │   ├── StateRebuilding       a person is rebuilding a partition's state: it waits for them
     │   └── StoreFull             the local store has no room: these partitions are held
     ├── DeadLetter            this one record can never be judged; keep its bytes, go on
@@ -57,6 +58,10 @@ class KafkaUnavailable(Retry):
 
 class RegistryUnavailable(Retry):
     """A schema id is unknown and the registry cannot be asked. Its partition stalls."""
+
+
+class LookupUnavailable(Retry):
+    """The reassigned-numbers service gave no answer. Its numbers stay unchecked, and held."""
 
 
 class StateRebuilding(Retry):

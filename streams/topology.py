@@ -410,6 +410,19 @@ SMS_DECISIONS = Topic(
     plaintext=False,
 )
 
+# Whom to look up: a number must not stay longer than the messages that it is held for.
+NUMBERS_UNCHECKED = Topic(
+    name="numbers.unchecked",
+    key="recipient E.164",
+    schemas=("NumberUnchecked",),
+    writers=(Role.GATE,),
+    readers=(Role.WORKER,),
+    cleanup=Cleanup.DELETE,
+    retention_ms=SHORT_MS,
+    partitions=Partitions.LIKE_REQUESTS,
+    plaintext=True,
+)
+
 CONSENT_LEDGER = Topic(
     name="consent.ledger",
     key="subject id; partition of the E.164",
@@ -502,6 +515,7 @@ TOPICS: tuple[Topic, ...] = (
     SMS_ALLOWED,
     SMS_QUARANTINED,
     SMS_DECISIONS,
+    NUMBERS_UNCHECKED,
     CONSENT_LEDGER,
     CONTACTS_SCREENED,
     UPLOADS_COMPLETED,

@@ -63,6 +63,9 @@ REASONS: Final[dict[Reason, str]] = {
     Reason.OCCASION_MISSING: "Nothing is named that this message is due to, such as an order.",
     Reason.OPT_OUT_TEXT_MISSING: "The text does not say how to stop such messages.",
     Reason.ZONE_UNKNOWN: "It is not known what time it is where the person is.",
+    Reason.NUMBER_UNCHECKED: (
+        "It was not looked up whether the number still is the person's who had consented."
+    ),
     Reason.CAMPAIGN_PAUSED: "Its campaign, or the user who initiated it, was paused.",
     Reason.FREQUENCY: "The person got enough messages for now.",
     Reason.QUIET_HOURS: "It was a time of day at which the person is left alone.",
@@ -76,6 +79,7 @@ EVENTS: Final[dict[ConsentKind, str]] = {
     ConsentKind.NUMBER_ORIGIN: "where the number came from was recorded",
     ConsentKind.NUMBER_REASSIGNED: "the number got a new holder",
     ConsentKind.NUMBER_DISCONNECTED: "the number was disconnected",
+    ConsentKind.NUMBER_CHECKED: "the number was found to have kept its holder",
     ConsentKind.ERASURE_REQUESTED: "asked for erasure of everything",
 }
 

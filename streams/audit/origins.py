@@ -76,6 +76,11 @@ def _reassignment(tried: Tried) -> str:
     return "another holder" + (f" since {time_in_words(at)}" if at is not None else "")
 
 
+def _holder(tried: Tried) -> str:
+    at = tried.state.checked_at if tried.state else None
+    return _consent(tried) + (f", looked up on {time_in_words(at)}" if at is not None else "")
+
+
 def _member(tried: Tried) -> str:
     membership = tried.state.membership if tried.state else None
     if membership is None:
@@ -311,6 +316,7 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "suppression": _suppression,
     "erasure": _erasure,
     "reassignment": _reassignment,
+    "holder": _holder,
     "member": _member,
     "number": _number,
     "upload": _upload,

@@ -41,6 +41,7 @@ from streams.records.decisions import (
 )
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
 from streams.records.inbound import InboundSms, UncertainReply
+from streams.records.numbers import NumberUnchecked
 from streams.records.record import Record
 from streams.records.requests import SmsRequested
 from streams.records.subject import Position, SubjectKey, SubjectState
@@ -230,6 +231,7 @@ class Codecs:
     inbound: RecordCodec[InboundSms]
     uncertain: RecordCodec[UncertainReply]
     counted: RecordCodec[HourCounted]
+    unchecked: RecordCodec[NumberUnchecked]
 
 
 def open_codecs(
@@ -289,6 +291,7 @@ def open_codecs(
         inbound=of(InboundSms),
         uncertain=of(UncertainReply),
         counted=of(HourCounted),
+        unchecked=of(NumberUnchecked),
     )
 
 
@@ -326,5 +329,6 @@ RECORDS: tuple[type[Record], ...] = (
     InboundSms,
     UncertainReply,
     HourCounted,
+    NumberUnchecked,
 )
 """Every record that has a schema, in the order of :class:`Codecs`."""

@@ -437,6 +437,34 @@ class Settings(BaseModel):
         le=100_000_000,
         description="The same for distinct numbers that no earlier upload of theirs held.",
     )
+    lookup_url: str | None = Field(
+        None,
+        title="an http:// or https:// address",
+        repr=False,
+        pattern=r"^https?://\S+$",
+        description="Where the worker asks whether a number changed its holder, before an old "
+        "consent is used where the policy demands it (docs/number-changes.md). Unset: nobody is "
+        "asked, and those messages are held until a NUMBER_CHECKED comes from elsewhere.",
+    )
+    lookup_token: str | None = Field(
+        None,
+        title="text",
+        repr=False,
+        min_length=1,
+        description="Sent to lookup_url as a bearer token.",
+    )
+    lookup_timeout_ms: int = Field(
+        5_000,
+        ge=100,
+        le=5_000,
+        description="How long, in milliseconds, each wait for that service takes at most.",
+    )
+    lookup_per_second: int = Field(
+        10,
+        ge=1,
+        le=1_000,
+        description="How often each worker asks it at most. Providers charge by the question.",
+    )
     log_level: LogLevel = Field(
         LogLevel.INFO,
         title="one of debug, info, warning, error",
@@ -480,5 +508,9 @@ def shown(settings: Settings) -> dict[str, Any]:
         }
     if settings.schema_registry_url is not None:
         values["schema_registry_url"] = re.sub(r"//[^/@]*@", "//***@", settings.schema_registry_url)
+    if settings.lookup_url is not None:
+        values["lookup_url"] = re.sub(r"//[^/@]*@", "//***@", settings.lookup_url)
+    if settings.lookup_token is not None:
+        values["lookup_token"] = "***"  # noqa: S105 - it is what is shown of one
     values["retention"] = {name: duration(kept) for name, kept in settings.retention.items()}
     return values

@@ -45,8 +45,10 @@ from streams.policy.facts import (
 )
 from streams.policy.once import after_sending
 from streams.policy.policy import Policy
+from streams.policy.reasons import Reason
 from streams.records.decisions import Outcome
 from streams.records.e164 import is_e164
+from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
 from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
@@ -229,9 +231,26 @@ class Deciding:
             work.outputs.append(
                 _new(Output, (self._topics.quarantined, partition, hold_id, held, None))
             )
+            if _UNCHECKED in verdict.reasons:
+                self._have_looked_up(work, recipient, state, consent_event_id)
         elif outcome is not _DROPPED:
             assert_never(outcome)
         work.tally.decided(verdict, message.timestamp()[1])
+
+    def _have_looked_up(
+        self, work: Work, recipient: str, state: SubjectState | None, event_id: str | None
+    ) -> None:
+        """Ask the worker to look up whose the number is, since the consent that is in force."""
+        since = (
+            [grant.counts_from for grant in state.grants if grant.event_id == event_id]
+            if state
+            else []
+        )
+        if since:
+            unchecked = NumberUnchecked(recipient, min(since), self._now_ms)
+            value = self._codecs.unchecked.encode(unchecked)
+            topic, key = self._topics.unchecked, recipient.encode()
+            work.outputs.append(Output(topic, work.partition, key, value, None))
 
     def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
         refuse_long(request.purpose, request.campaign_id, request.sender_id, request.template_id)
@@ -294,3 +313,4 @@ _new = tuple.__new__
 _ALLOWED: Final = Outcome.ALLOWED
 _QUARANTINED: Final = Outcome.QUARANTINED
 _DROPPED: Final = Outcome.DROPPED
+_UNCHECKED: Final = Reason.NUMBER_UNCHECKED

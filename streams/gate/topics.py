@@ -12,6 +12,7 @@ from streams.topology import (
     CONTACTS_ENTRIES,
     DEAD_LETTERS,
     NAMES_CONSENTS,
+    NUMBERS_UNCHECKED,
     POLICIES,
     SMS_ALLOWED,
     SMS_DECISIONS,
@@ -38,6 +39,7 @@ class GateTopics:
     allowed: str
     quarantined: str
     decisions: str
+    unchecked: str
     ledger: str
     dead_letters: str
 
@@ -56,6 +58,7 @@ class GateTopics:
             allowed=names.of(SMS_ALLOWED),
             quarantined=names.of(SMS_QUARANTINED),
             decisions=names.of(SMS_DECISIONS),
+            unchecked=names.of(NUMBERS_UNCHECKED),
             ledger=names.of(CONSENT_LEDGER),
             dead_letters=names.of(DEAD_LETTERS),
         )

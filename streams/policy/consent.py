@@ -27,6 +27,7 @@ class ConsentView(NamedTuple):
     withdrawal of this purpose stands; ``suppressed``: one of everything does; both may.
     ``reassigned``: a grant of the former holder would have matched. ``erased``: everything was
     erased and nothing granted since.
+    ``since`` is when the grant in force counts from.
     """
 
     status: Consent
@@ -38,6 +39,7 @@ class ConsentView(NamedTuple):
     suppressed: bool
     reassigned: bool
     erased: bool
+    since: int | None = None
 
 
 _NOTHING_SAID = ConsentView(
@@ -127,6 +129,7 @@ def consent_for(
                 False,
                 False,
                 False,
+                best.counts_from,
             ),
         )
     status, event_id = _why_none(matching, covering, state, now_ms, confirming)

@@ -22,6 +22,7 @@ from streams.policy.readings import (
     claims,
     erasure,
     freedom,
+    holder,
     initiator,
     marks,
     member,
@@ -52,6 +53,7 @@ from streams.policy.vocabulary import (
     Erasure,
     FactValue,
     Freedom,
+    Holder,
     Initiator,
     Jurisdiction,
     Links,
@@ -97,6 +99,7 @@ class Facts(NamedTuple):
     suppression: Suppression
     erasure: Erasure
     reassignment: Reassignment
+    holder: Holder
     member: Member
     number: Number
     upload: Upload
@@ -148,6 +151,7 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "suppression": Suppression,
     "erasure": Erasure,
     "reassignment": Reassignment,
+    "holder": Holder,
     "member": Member,
     "number": Number,
     "upload": Upload,
@@ -311,7 +315,7 @@ def assess_content(
         referrer_name,
     ) = content
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
-    status, basis, _, _, event_id, _, _, _, _ = view
+    status, basis, _, _, event_id, _, _, _, _, _ = view
     if status is _GRANTED:
         no = _NO_WITHDRAWAL, _NO_SUPPRESSION, _NO_ERASURE, _NO_REASSIGNMENT
     else:
@@ -344,6 +348,7 @@ def assess_content(
             basis,
             freedom(view),
             *no,
+            _NO_HOLDER if state is None or status is not _GRANTED else holder(view, state, now_ms),
             *provenance,
             by,
             speaks,
@@ -441,6 +446,7 @@ _NO_WITHDRAWAL = Withdrawal.NONE
 _NO_SUPPRESSION = Suppression.NONE
 _NO_ERASURE = Erasure.NONE
 _NO_REASSIGNMENT = Reassignment.NONE
+_NO_HOLDER = Holder.NONE
 _NOTHING_OF_THE_NUMBER = (Member.NO, Number.UNKNOWN, Upload.NOT_UPLOADED, Taint.NONE)
 
 
@@ -456,6 +462,7 @@ def nothing_known(purpose: str) -> Facts:
         Suppression.NONE,
         Erasure.NONE,
         Reassignment.NONE,
+        Holder.NONE,
         Member.NO,
         Number.UNKNOWN,
         Upload.NOT_UPLOADED,

@@ -190,6 +190,7 @@ def _read_vocabulary(document: Document, node: yaml.Node) -> None:
             "take a newer consent-gate, or the policy's older edition",
         )
 
+
 def first_ms(day: date) -> int:
     """Give the first millisecond of a UTC day."""
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000

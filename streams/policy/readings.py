@@ -19,6 +19,7 @@ from streams.policy.vocabulary import (
     Consent,
     Erasure,
     Freedom,
+    Holder,
     Initiator,
     Marks,
     Member,
@@ -48,6 +49,10 @@ INVITE_TRIGGERS = frozenset({"tap_invite", "rating", "upload"})
 
 REFERRER = "referrer"
 """The role of a named person in whose name the message speaks."""
+
+DAY_MS = 86_400_000
+RECENT_MS = 45 * DAY_MS
+YEAR_MS = 365 * DAY_MS
 
 _GIVEN_IN_PERSON = {Origin.SELF_ENTERED: Number.SELF_ENTERED, Origin.CUSTOMER: Number.CUSTOMER}
 _GOT_ELSEWHERE = {Origin.PURCHASED: Number.PURCHASED, Origin.PUBLIC: Number.PUBLIC}
@@ -369,6 +374,27 @@ def validity(valid_until: int | None, now_ms: int) -> Validity:
     if valid_until is not None and now_ms >= valid_until:
         return Validity.EXPIRED
     return _VALIDITY_LIVE
+
+
+def holder(view: ConsentView, state: SubjectState, now_ms: int) -> Holder:
+    """
+    How long it is that the number was known to be the consenting person's.
+
+    A finding counts for a consent only if it covers the time since that consent.
+    """
+    known = view.since
+    if known is None:
+        return Holder.NONE
+    if (
+        state.checked_at is not None
+        and state.checked_since is not None
+        and state.checked_since <= known < state.checked_at
+    ):
+        known = state.checked_at
+    age = now_ms - known
+    if age <= RECENT_MS:
+        return Holder.RECENT
+    return Holder.WITHIN_YEAR if age <= YEAR_MS else Holder.OLD
 
 
 def campaign(campaign_id: str | None, user_paused: bool, campaigns: Campaigns) -> Campaign:

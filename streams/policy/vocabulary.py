@@ -163,6 +163,21 @@ class Occasion(FactValue):
     PRESENT = "PRESENT"
 
 
+class Holder(FactValue):
+    """
+    How long ago the number was known to be the consenting person's: at their consent, or when it
+    was last looked up. RECENT is 45 days or less: so long at least a number stays out of use in the
+    United States before somebody else gets it
+    (https://regulations.justia.com/regulations/fedreg/2019/03/26/2019-05620.html). Without a
+    consent in force NONE.
+    """
+
+    NONE = "NONE"
+    RECENT = "RECENT"
+    WITHIN_YEAR = "WITHIN_YEAR"
+    OLD = "OLD"
+
+
 class Answer(FactValue):
     """Which answer it is to the recipient's own message: none, the first one, or one more."""
 

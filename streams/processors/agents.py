@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from streams.processors.agent import MakeAgent
 from streams.processors.counters import answers
+from streams.processors.lookups import lookups
 from streams.processors.pauses import pauses
 from streams.processors.replies import replies
 from streams.processors.uploads import uploads
 
-AGENTS: tuple[MakeAgent, ...] = (uploads, replies, answers, pauses)
+AGENTS: tuple[MakeAgent, ...] = (uploads, replies, answers, pauses, lookups)

@@ -20,6 +20,7 @@ class ConsentKind(Enum):
     NUMBER_REASSIGNED = "NUMBER_REASSIGNED"
     NUMBER_DISCONNECTED = "NUMBER_DISCONNECTED"
     ERASURE_REQUESTED = "ERASURE_REQUESTED"
+    NUMBER_CHECKED = "NUMBER_CHECKED"
 
 
 class Basis(Enum):
@@ -99,7 +100,8 @@ class ConsentEvent(Record):
 
     ``subject`` is E.164. A null ``purpose`` means all purposes and is meant for WITHDRAWN; a
     GRANTED without one is refused. A writer who does not say on what a grant rests has not said
-    that it is EXPRESS. ``effective_at`` is the day a number was reassigned.
+    that it is EXPRESS. ``effective_at`` is the day a number was reassigned; of
+    a NUMBER_CHECKED, the day since which, until ``occurred_at``, it was found not to have been.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("kind", "purpose", "source")

@@ -111,7 +111,8 @@ class SubjectState(Record):
     ``reassigned_at`` is the latest day before which no consent counts; ``unregistered_at`` the
     latest end of a membership. ``stop`` is the newest STOP by SMS that was not confirmed,
     ``answered`` are digests of the messages that were answered last, oldest first, ``referred``
-    says that somebody was let refer the person.
+    says that somebody was let refer the person. From ``checked_since`` until ``checked_at`` the
+    number was found not to have changed its holder.
     """
 
     subject_id: bytes
@@ -133,6 +134,8 @@ class SubjectState(Record):
     stop: StopSaid | None = None
     answered: tuple[bytes, ...] = ()
     referred: bool = False
+    checked_since: int | None = None
+    checked_at: int | None = None
 
 
 OLDER_UNDECODABLE = -1

@@ -207,6 +207,8 @@ def _apply(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
             return _originate(state, event, at)
         case ConsentKind.NUMBER_REASSIGNED | ConsentKind.NUMBER_DISCONNECTED:
             return Folded(_reassign(state, event, at))
+        case ConsentKind.NUMBER_CHECKED:
+            return _check(state, event, at)
         case ConsentKind.ERASURE_REQUESTED:
             return Folded(_erase(state, at))
 
@@ -427,6 +429,25 @@ def _originate(state: SubjectState, event: ConsentEvent, at: int) -> Folded:
     return Folded(_with_place(_changed(state, origin=event.origin, origin_at=since), event))
 
 
+def _check(state: SubjectState, event: ConsentEvent, at: int) -> Folded:
+    """
+    Note that the number did not change its holder from one day to another.
+
+    Two findings that overlap are one. What was found of a former holder's days is of no use (LATE);
+    nor, without ``effective_at``, is anything said.
+    """
+    until = min(event.occurred_at, at)
+    since = until if event.effective_at is None else max(event.effective_at, 0)
+    if since > until or (state.reassigned_at is not None and since < state.reassigned_at):
+        return Folded(state, Refusal.LATE)
+    if state.checked_at is not None and state.checked_since is not None:
+        if since <= state.checked_at and state.checked_since <= until:
+            since, until = min(since, state.checked_since), max(until, state.checked_at)
+        elif until < state.checked_at:
+            return Folded(state, Refusal.LATE)
+    return Folded(_changed(state, checked_since=since, checked_at=until))
+
+
 def _reassign(state: SubjectState, event: ConsentEvent, at: int) -> SubjectState:
     """
     End everything that counts from before the number went to somebody else.
@@ -445,6 +466,8 @@ def _reassign(state: SubjectState, event: ConsentEvent, at: int) -> SubjectState
         origin_at=state.origin_at if origin_stays else None,
         time_zone=None,
         region=None,
+        checked_since=None,
+        checked_at=None,
     )
 
 

@@ -40,6 +40,7 @@ from streams.records.events import (
     Source,
 )
 from streams.records.inbound import InboundSms, UncertainReply
+from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
 from streams.records.subject import Grant, Position, SubjectKey, SubjectState
 
@@ -391,3 +392,9 @@ def an_uncertain_reply(**changes: Any) -> UncertainReply:
 def an_hour_counted(**changes: Any) -> HourCounted:
     """Build what partition 0 has come to of a campaign's hour: nobody withdrew."""
     return replace(HourCounted(about="spring", hour=NOON, partition=0, sends=100), **changes)
+
+
+def a_number_unchecked(**changes: Any) -> NumberUnchecked:
+    """Build the question about a recipient who consented a year before."""
+    year = 365 * A_DAY_MS
+    return replace(NumberUnchecked(A_RECIPIENT, NOON - year, NOON), **changes)

@@ -28,7 +28,7 @@ def view(
 def test_nothing_said_is_no_consent(state: SubjectState | None) -> None:
     seen = consent_for(state, "marketing", "shop", None, NOW)
     assert seen == ConsentView(
-        Consent.NONE, Basis.NONE, False, False, None, False, False, False, False
+        Consent.NONE, Basis.NONE, False, False, None, False, False, False, False, None
     )
 
 

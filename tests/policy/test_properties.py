@@ -120,6 +120,8 @@ def states() -> st.SearchStrategy[SubjectState]:
         stop=st.none() | st.builds(StopSaid, DIGESTS, TIMES),
         answered=st.lists(DIGESTS, max_size=2).map(tuple),
         referred=st.booleans(),
+        checked_since=st.none() | TIMES,
+        checked_at=st.none() | TIMES,
     )
 
 
@@ -148,7 +150,8 @@ def messages(purposes: tuple[str, ...] = PURPOSES) -> st.SearchStrategy[SmsReque
 def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
     message: SmsRequested, state: SubjectState | None
 ) -> None:
-    assessed = assess(message, state, NameTable(FRIEND), CampaignTable("paused"), NOW)
+    campaigns = CampaignTable("paused", FRIEND)
+    assessed = assess(message, state, NameTable(FRIEND), campaigns, NOW)
     view = consent_for(state, message.purpose, message.sender_id, message.campaign_id, NOW)
     of_number = readings.member(state), readings.number(state, NOW), readings.upload(state, NOW)
     assert assessed[1:] == (view.event_id, NOW, None)
@@ -162,6 +165,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         readings.suppression(view),
         readings.erasure(view),
         readings.reassignment(view, state),
+        readings.holder(view, state or subject(), NOW),
         *of_number,
         readings.taint(message.purpose, view, *of_number),
         readings.initiator(message),
@@ -173,7 +177,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         once.referral(state, refers=once.refers(message)),
         readings.marks(message),
         readings.validity(message.valid_until, NOW),
-        readings.campaign(message.campaign_id, False, CampaignTable("paused")),
+        readings.campaign(message.campaign_id, message.initiator.user == FRIEND, campaigns),
         Jurisdiction.CN,
         QuietHours.OPEN,
         Links.UNREAD,

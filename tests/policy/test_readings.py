@@ -13,6 +13,7 @@ from streams.policy.vocabulary import (
     Consent,
     Erasure,
     Freedom,
+    Holder,
     Initiator,
     Marks,
     Member,
@@ -84,6 +85,31 @@ def test_facts_can_be_recorded_and_read_back() -> None:
 @pytest.mark.parametrize("change", [{"consent": "PERHAPS"}, {"mood": "GOOD"}])
 def test_facts_of_another_vocabulary_are_not_guessed(change: dict[str, str]) -> None:
     assert Facts.from_map(nothing_known("otp").as_map() | change) is None
+
+
+DAY = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("days", "checked", "expected"),
+    [
+        (45, None, Holder.RECENT),
+        (46, None, Holder.WITHIN_YEAR),
+        (365, None, Holder.WITHIN_YEAR),
+        (366, None, Holder.OLD),
+        (366, (366, 45), Holder.RECENT),
+        (366, (400, 46), Holder.WITHIN_YEAR),
+        (366, (365, 1), Holder.OLD),
+        (10, (400, 300), Holder.RECENT),
+    ],
+)
+def test_a_holder_is_known_from_the_consent_or_from_a_finding_that_covers_the_time_since(
+    days: int, checked: tuple[int, int] | None, expected: Holder
+) -> None:
+    since, at = (None, None) if checked is None else (NOW - day * DAY for day in checked)
+    given = grant(counts_from=NOW - days * DAY)
+    state = subject(grants=(given,), checked_since=since, checked_at=at)
+    assert facts_of(request(), state).holder is expected
 
 
 def test_a_state_with_an_unreadable_event_is_undecodable() -> None:

@@ -176,14 +176,60 @@ def test_a_grant_ends_on_its_day() -> None:
     assert consent(state, now=NOON + A_DAY_MS) is Consent.EXPIRED
 
 
-def test_a_reassigned_number_carries_no_consent_of_its_former_holder() -> None:
-    reassigned = event(ConsentKind.NUMBER_REASSIGNED, effective_at=NOON + 10)
+@pytest.mark.parametrize("kind", [ConsentKind.NUMBER_REASSIGNED, ConsentKind.NUMBER_DISCONNECTED])
+def test_a_reassigned_number_carries_no_consent_of_its_former_holder(kind: ConsentKind) -> None:
+    reassigned = event(kind, effective_at=NOON + 10)
     state = folded((grant(occurred_at=NOON), NOON), (reassigned, NOON + 20)).state
     assert consent(state) is not Consent.GRANTED
     late = folded((grant("late", occurred_at=NOON + 9), NOON + 30), start=state)
     assert late.refusal is Refusal.LATE
     new = folded((grant("new", occurred_at=NOON + 25), NOON + 30), start=state)
     assert consent(new.state) is Consent.GRANTED
+
+
+@pytest.mark.parametrize("kind", [ConsentKind.NUMBER_REASSIGNED, ConsentKind.NUMBER_DISCONNECTED])
+def test_whose_a_stop_was_cannot_be_told_so_it_outlives_the_holder(kind: ConsentKind) -> None:
+    changed = event(kind, effective_at=NOON + 10)
+    state = folded((stop(), NOON), (changed, NOON + 20)).state
+    assert consent(state) is Consent.WITHDRAWN
+    imported = grant("imported", occurred_at=NOON + 30, source=Source.BULK_IMPORT)
+    assert folded((imported, NOON + 30), start=state).refusal is Refusal.WEAK_SOURCE
+    yes = grant("new", occurred_at=NOON + 30)
+    new = folded((stop(), NOON), (changed, NOON + 20), (yes, NOON + 30)).state
+    assert consent(new) is Consent.GRANTED, "the new holder's own yes"
+
+
+def checked(since: int | None, until: int, event_id: str = "") -> ConsentEvent:
+    return event(ConsentKind.NUMBER_CHECKED, event_id, effective_at=since, occurred_at=until)
+
+
+def found(state: SubjectState) -> tuple[int | None, int | None]:
+    return state.checked_since, state.checked_at
+
+
+def test_two_findings_that_overlap_are_one() -> None:
+    first, second = checked(NOON, NOON + 10, "1"), checked(NOON + 10, NOON + 20, "2")
+    late = NOON + 100
+    assert found(folded((first, late), (second, late)).state) == (NOON, NOON + 20)
+    assert found(folded((second, late), (first, late)).state) == (NOON, NOON + 20)
+    apart = checked(NOON + 30, NOON + 40, "3")
+    assert found(folded((first, late), (apart, late)).state) == (NOON + 30, NOON + 40)
+    assert found(folded((apart, late), (first, late)).state) == (NOON + 30, NOON + 40)
+
+
+def test_a_finding_counts_until_it_was_appended_and_says_nothing_of_former_holders() -> None:
+    assert found(folded((checked(NOON, NOON + 50), NOON + 20)).state) == (NOON, NOON + 20)
+    changed = event(ConsentKind.NUMBER_REASSIGNED, effective_at=NOON + 10)
+    state = folded((checked(NOON, NOON + 5), NOON + 20), (changed, NOON + 20)).state
+    assert found(state) == (None, None)
+    again = folded((checked(NOON, NOON + 30, "2"), NOON + 30), start=state)
+    assert (found(again.state), again.refusal) == ((None, None), Refusal.LATE)
+    assert folded((checked(NOON + 30, NOON + 20), NOON + 40)).refusal is Refusal.LATE
+    erased = event(ConsentKind.ERASURE_REQUESTED)
+    assert found(folded((checked(NOON, NOON + 5), NOON + 20), (erased, NOON + 20)).state) == (
+        None,
+        None,
+    )
 
 
 def test_leaving_ends_membership_and_the_consents_given_with_it() -> None:

@@ -69,6 +69,11 @@ DEPENDENCIES: tuple[Dependency, ...] = (
         "a consent is withdrawn by a withdrawal that stands",
     ),
     Dependency(
+        ("consent", "holder"),
+        lambda consent, holder: (consent == "GRANTED") == (holder != "NONE"),
+        "only who consents is asked for",
+    ),
+    Dependency(
         ("consent", "erasure"),
         lambda consent, erasure: consent != "GRANTED" or erasure == "NONE",
         "a consent in force was given after any erasure, and ends it",

@@ -13,7 +13,7 @@ from streams.policy.analysis.space import FactSpace, FactTuple, Region
 from streams.policy.facts import Facts, nothing_known
 from streams.policy.policy import Policy
 from streams.policy.rules import Rule
-from streams.policy.vocabulary import Basis, Consent, Freedom, Suppression, Withdrawal
+from streams.policy.vocabulary import Basis, Consent, Freedom, Holder, Suppression, Withdrawal
 from tests.policy.messages import small
 
 PURPOSES = ("marketing", "otp")
@@ -23,6 +23,7 @@ TRIED = {
     "consent": tuple(value for value in Consent.__members__ if value != "PENDING"),
     "basis": tuple(Basis.__members__),
     "freedom": tuple(Freedom.__members__),
+    "holder": tuple(Holder.__members__),
     "withdrawal": tuple(Withdrawal.__members__),
     "suppression": tuple(Suppression.__members__),
 }
