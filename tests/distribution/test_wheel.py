@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import zipfile
@@ -38,11 +39,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Install it as the README says, and return what runs its programs in an empty folder."""
     home = tmp_path_factory.mktemp("installed")
     elsewhere = tmp_path_factory.mktemp("elsewhere")
+    # A path to a tree would put that in the place of what is installed.
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def run(program: str, *arguments: str) -> str:
         return subprocess.run(
             [str(home / "bin" / program), *arguments],
             cwd=elsewhere,
+            env=environ,
             check=True,
             capture_output=True,
             text=True,
