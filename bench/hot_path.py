@@ -43,6 +43,7 @@ from streams.sealing.keyring import open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.state.log_reader import At, Fetched
+from streams.state.sends import Sends
 from streams.state.store import Reached, Store
 from streams.state.subjects import Subjects
 from streams.topology import TopicNames
@@ -119,6 +120,9 @@ class Bench:
         """Begin with nothing in memory, as after a restart."""
         self.reader = FromMemory()
         self.subjects = Subjects(self.store, self.codecs.subject_states, self.codecs.subject_keys)
+        self.sends = Sends(self.policy.caps.horizon_ms)
+        for partition in range(PARTITIONS):
+            self.sends.begin(partition, 0, self.now_ms)
         data_keys = self.keyring.data_keys()
         campaigns = CampaignTable(self.keyring.subject_ids.of)
         campaigns.apply(pause(self.now_ms))
@@ -135,6 +139,7 @@ class Bench:
         )
         self.deciding = Deciding(
             subjects=self.subjects,
+            sends=self.sends,
             codecs=self.codecs,
             subject_ids=self.keyring.subject_ids,
             data_keys=data_keys,

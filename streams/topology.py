@@ -370,6 +370,20 @@ SUBJECTS_KEYS = Topic(
     delete_retention_ms=TOMBSTONES_KEPT_MS,
 )
 
+# What caps and repeated requests are counted by: kept for the longest window that a cap may have.
+SMS_SENDS = Topic(
+    name="sms.sends",
+    key="none; partition of the requests",
+    schemas=("SendsRemembered",),
+    writers=(Role.GATE,),
+    readers=(Role.GATE,),
+    cleanup=Cleanup.DELETE,
+    retention_ms=32 * DAY_MS,
+    partitions=Partitions.LIKE_REQUESTS,
+    plaintext=False,
+    log_append_time=True,
+)
+
 # ----------------------------------------------------------------------------------------- outputs
 
 SMS_ALLOWED = Topic(
@@ -512,6 +526,7 @@ TOPICS: tuple[Topic, ...] = (
     POLICIES,
     SUBJECTS_STATE,
     SUBJECTS_KEYS,
+    SMS_SENDS,
     SMS_ALLOWED,
     SMS_QUARANTINED,
     SMS_DECISIONS,

@@ -18,6 +18,7 @@ from streams.policy.links import places_in
 from streams.policy.readings import REFERRER, marks
 from streams.policy.regions import regions_of_number
 from streams.policy.vocabulary import Marks, OptOut, QuietHours, Referrer
+from streams.records.decisions import SmsDecision
 from streams.records.events import ConsentEvent, ContactEntry
 from streams.records.requests import ClaimEvidence, TextAuthor
 
@@ -202,6 +203,20 @@ def _referral(tried: Tried) -> str:
     return f"{how}, and {'one' if before else 'none'} was let go before"
 
 
+def _repetition(tried: Tried) -> str:
+    return f"a decision of this request id within a day{_sent(tried)}"
+
+
+def _frequency(tried: Tried) -> str:
+    until = tried.assessment.slot_at
+    slot = "" if until is None else f"; the next slot is {time_in_words(until)}"
+    return f"what was sent within the windows of the policy's caps{_sent(tried)}{slot}"
+
+
+def _sent(tried: Tried) -> str:
+    return _lines(item.line for item in tried.case.history if isinstance(item.record, SmsDecision))
+
+
 def _marks(tried: Tried) -> str:
     request = tried.case.request
     if marks(request) is Marks.NONE:
@@ -328,6 +343,8 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "occasion": _occasion,
     "answer": _answer,
     "referral": _referral,
+    "repetition": _repetition,
+    "frequency": _frequency,
     "marks": _marks,
     "validity": _validity,
     "campaign": _campaign,

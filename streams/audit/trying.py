@@ -11,8 +11,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, assert_never
 
+from streams.policy.caps import kind_of
 from streams.policy.cases.cases import Case, HistoryItem, made_up_id
-from streams.policy.facts import Assessment, assess
+from streams.policy.facts import Assessment, SentBefore, assess
 from streams.policy.once import after_decision, answered_message
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
@@ -22,6 +23,7 @@ from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameCon
 from streams.records.subject import SubjectState
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.state.fold import fold_consent, fold_contact
+from streams.state.sends import entry_of_decision, request_digest, sent_before, with_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
     states: dict[bytes, SubjectState] = {}
     names, campaigns = NameConsentTable(), CampaignTable(made_up_id)
     refused = []
+    sends = b""
     for offset, item in enumerate(case.history):
         match item.record:
             case ConsentEvent():
@@ -129,14 +132,25 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
                     item.record,
                     answered_message(case.request),
                 )
+                remembered = entry_of_decision(item.record)
+                if remembered is not None and subject_id == made_up_id(case.recipient):
+                    sends = with_entry(sends, remembered, case.at - policy.caps.horizon_ms)
             case Campaign():
                 campaigns.apply(item.record)
             case _:
                 assert_never(item.record)
     state = states.get(made_up_id(case.recipient))
+    sent = _sent_before(case, policy, sends, None if state is None else state.erased_at)
     assessment = assess(
-        case.request, state, names, campaigns, case.at, policy.registers, policy.confirming
+        case.request, state, names, campaigns, case.at, policy.registers, policy.confirming, sent
     )
     return Tried(
         case, policy.decide(assessment), assessment, state, names, campaigns, tuple(refused)
     )
+
+
+def _sent_before(case: Case, policy: Policy, sends: bytes, erased_at: int | None) -> SentBefore:
+    request = case.request
+    kind = kind_of(request.purpose, request.sender_id, request.campaign_id, request.template_id)
+    digest = request_digest(request.request_id)
+    return sent_before(sends, digest, kind, policy.caps, case.at, erased_at)

@@ -44,6 +44,7 @@ from streams.records.inbound import InboundSms, UncertainReply
 from streams.records.numbers import NumberUnchecked
 from streams.records.record import Record
 from streams.records.requests import SmsRequested
+from streams.records.sends import SendsRemembered
 from streams.records.subject import Position, SubjectKey, SubjectState
 from streams.topology import TOPICS, TopicNames
 
@@ -219,6 +220,7 @@ class Codecs:
     subject_states: RecordCodec[SubjectState]
     subject_keys: RecordCodec[SubjectKey]
     positions: RecordCodec[Position]
+    sends: RecordCodec[SendsRemembered]
     decisions: RecordCodec[SmsDecision]
     quarantined: RecordCodec[QuarantinedSms]
     ledger: RecordCodec[LedgerRecord]
@@ -279,6 +281,7 @@ def open_codecs(
         subject_states=of(SubjectState),
         subject_keys=of(SubjectKey),
         positions=of(Position),
+        sends=of(SendsRemembered),
         decisions=of(SmsDecision),
         quarantined=of(QuarantinedSms),
         ledger=of(LedgerRecord),
@@ -317,6 +320,7 @@ RECORDS: tuple[type[Record], ...] = (
     SubjectState,
     SubjectKey,
     Position,
+    SendsRemembered,
     SmsDecision,
     QuarantinedSms,
     LedgerRecord,

@@ -40,6 +40,7 @@ from streams.kafka.clients import (
 from streams.kafka.topics import ensure_fit
 from streams.sealing.keyring import open_keyring
 from streams.state.log_reader import At, LogReader
+from streams.state.sends import Sends
 from streams.state.store import Store, boot_id
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import ErrorMet, TopicsWarned
@@ -122,6 +123,7 @@ def assembled(
         )
         stack.callback(store.close)
         subjects = Subjects(store, codecs.subject_states, codecs.subject_keys)
+        sends = Sends(policy.current.caps.horizon_ms)
         reader = LogReader(reader_config(settings))
         stack.callback(reader.close)
         restores = LogReader(reader_config(settings))
@@ -153,7 +155,8 @@ def assembled(
             group_id=settings.group_id,
             key_check=keyring.subject_ids.check_value,
             store=store,
-            positions=codecs.positions,
+            codecs=codecs,
+            sends=sends,
             reader=restores,
             telemetry=telemetry,
             timeout_seconds=ADMIN_TIMEOUT_SECONDS,
@@ -197,6 +200,7 @@ def assembled(
             ),
             deciding=Deciding(
                 subjects=subjects,
+                sends=sends,
                 codecs=codecs,
                 subject_ids=keyring.subject_ids,
                 data_keys=data_keys,
@@ -211,6 +215,7 @@ def assembled(
             policy=policy,
             store=store,
             subjects=subjects,
+            sends=sends,
             codecs=codecs,
             signer=keyring.signer,
             telemetry=telemetry,

@@ -75,6 +75,14 @@ class Asked:
 
     def offset(self, at: At) -> int | None:
         """Return what was answered for a partition; None for an error, and for no answer."""
+        return self.offset_or(at, None)
+
+    def offset_or(self, at: At, end: int | None) -> int | None:
+        """
+        Return :meth:`offset`, but ``end`` where the answer is that there is none.
+
+        So it is where a time was asked for, and every record is from before.
+        """
         answer = self._answers.get(at)
         if answer is None or not answer.done():
             return None
@@ -82,7 +90,9 @@ class Asked:
             offset = getattr(answer.result(), "offset", None)
         except (KafkaException, ValueError, CancelledError):
             return None
-        return offset if isinstance(offset, int) and offset >= 0 else None
+        if not isinstance(offset, int):
+            return None
+        return offset if offset >= 0 else end
 
     def offsets(self) -> dict[At, int | None]:
         """Return :meth:`offset` of every partition."""

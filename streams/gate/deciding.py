@@ -35,7 +35,9 @@ from streams.gate.transaction import Headers, Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
 from streams.kafka.record_size import size_of
+from streams.policy.caps import kind_of
 from streams.policy.facts import (
+    NOTHING_SENT,
     Campaigns,
     Content,
     NameConsents,
@@ -50,10 +52,20 @@ from streams.records.decisions import Outcome
 from streams.records.e164 import is_e164
 from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
+from streams.records.sends import SendsRemembered
 from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.subject_ids import SubjectIds
 from streams.state.log_reader import Fetched
+from streams.state.sends import (
+    Memory,
+    Sends,
+    entry,
+    pack_head,
+    request_digest,
+    sent_before,
+    sent_tail,
+)
 from streams.state.subjects import Subjects
 from streams.topology import SMS_REQUESTED
 
@@ -81,16 +93,33 @@ class _Kept(NamedTuple):
 
     content: Content
     encoded: ContentBytes
+    kind: bytes
+    """What caps look at; see :mod:`streams.policy.caps`."""
+    sent_tail: bytes
+    """The same, as the send memory has it of what was allowed."""
 
 
 class _Batch:
     """What the decisions of one partition in one batch repeat, made once."""
 
-    __slots__ = ("decision_ids", "hold_ids", "policy", "said", "stamped", "verdicts")
+    __slots__ = (
+        "caps",
+        "decision_ids",
+        "hold_ids",
+        "memory",
+        "noted",
+        "policy",
+        "said",
+        "stamped",
+        "verdicts",
+    )
 
-    def __init__(self, work: Work, ground: Ground, verdicts: Verdicts) -> None:
+    def __init__(self, work: Work, ground: Ground, verdicts: Verdicts, memory: Memory) -> None:
         partition = work.partition
+        self.memory = memory
+        self.noted = work.noted = memory.begin(ground.now_ms)
         self.policy = ground.policy
+        self.caps = ground.policy.caps
         self.verdicts = verdicts
         self.stamped = stamp(
             partition,
@@ -114,6 +143,7 @@ class Deciding:
         self,
         *,
         subjects: Subjects,
+        sends: Sends,
         codecs: Codecs,
         subject_ids: SubjectIds,
         data_keys: DataKeys,
@@ -124,6 +154,7 @@ class Deciding:
         group_id: str,
     ) -> None:
         self._subjects = subjects
+        self._sends = sends
         self._codecs = codecs
         self._subject_ids = subject_ids
         self._data_keys = data_keys
@@ -146,7 +177,8 @@ class Deciding:
         if self._verdicts is None or self._verdicts.policy is not ground.policy:
             self._verdicts = Verdicts(ground.policy)
         self._now_ms = ground.now_ms
-        batch = _Batch(work, ground, self._verdicts)
+        memory = self._sends.of(work.partition)
+        batch = _Batch(work, ground, self._verdicts, memory)
         for message in work.requests:
             try:
                 self._one(work, message, batch)
@@ -161,6 +193,17 @@ class Deciding:
                     )
                 )
                 work.tally.dead_letters[SMS_REQUESTED.name, error.cause] += 1
+        if work.requests and memory.due(work.decisions.sequence, ground.now_ms):
+            self._checkpoint(work, memory)
+        work.send_checkpoint = memory.checkpoint
+
+    def _checkpoint(self, work: Work, memory: Memory) -> None:
+        """Write what the send memory learnt since the last checkpoint, in this transaction."""
+        partition, sequence = work.partition, work.decisions.sequence
+        for packed in memory.take(sequence, self._now_ms):
+            record = SendsRemembered(partition, sequence, packed, self._now_ms)
+            value = self._codecs.sends.encode(record)
+            work.outputs.append(Output(self._topics.sends, partition, None, value))
 
     def _one(self, work: Work, message: Fetched, batch: _Batch) -> None:
         raw, key, offset = message.value(), message.key(), message.offset() or 0
@@ -175,19 +218,27 @@ class Deciding:
             refuse_long(request_id)
         partition = work.partition
         subject_id, state = self._recipient(partition, recipient, key)
-        content, encoded = kept
+        content, encoded, kind, sent_tail = kept
+        memory, now_ms = batch.memory, self._now_ms
+        request = request_digest(request_id)
+        known = memory.of(subject_id, now_ms)
+        sent = NOTHING_SENT
+        if known is not None:
+            erased_at = None if state is None else state.erased_at
+            sent = sent_before(known, request, kind, batch.caps, now_ms, erased_at)
         assessment = assess_content(
             content,
             valid_until,
             state,
             self._campaigns,
-            self._now_ms,
+            now_ms,
             recipient,
             body,
             batch.policy.registers,
             batch.policy.confirming,
+            sent,
         )
-        facts, consent_event_id, _, _ = assessment
+        facts, consent_event_id, *_ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
         decision_id = (batch.decision_ids % offset).encode()
         chain = work.decisions
@@ -209,6 +260,8 @@ class Deciding:
         )
         outcome = verdict.outcome
         if outcome is _ALLOWED:
+            remembered = pack_head(now_ms, request) + sent_tail
+            memory.note(batch.noted, subject_id, known, remembered, now_ms)
             if content.answers is not None or content.refers:
                 self._sent_once(partition, subject_id, state, content)
             headers = _headers(own_headers, decision_id, batch.said, valid_until)
@@ -231,6 +284,8 @@ class Deciding:
             work.outputs.append(
                 _new(Output, (self._topics.quarantined, partition, hold_id, held, None))
             )
+            remembered = entry(outcome, now_ms, verdict.hold_until, request, kind, again=False)
+            memory.note(batch.noted, subject_id, known, remembered, now_ms)
             if _UNCHECKED in verdict.reasons:
                 self._have_looked_up(work, recipient, state, consent_event_id)
         elif outcome is not _DROPPED:
@@ -255,7 +310,8 @@ class Deciding:
     def _keep(self, request: SmsRequested) -> tuple[_Kept, bool]:
         refuse_long(request.purpose, request.campaign_id, request.sender_id, request.template_id)
         content = content_of(request, self._names, self._campaigns, self._now_ms)
-        return _Kept(content, content_bytes(request)), repeats(request)
+        kind = kind_of(request.purpose, request.sender_id, request.campaign_id, request.template_id)
+        return _Kept(content, content_bytes(request), kind, sent_tail(kind)), repeats(request)
 
     def _sent_once(
         self, partition: int, subject_id: bytes, state: SubjectState | None, content: Content

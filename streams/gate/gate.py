@@ -49,6 +49,7 @@ from streams.gate.work import Chain, Work
 from streams.sealing.signatures import Signer
 from streams.state.forgetting import Forgetting
 from streams.state.log_reader import At, LogReader
+from streams.state.sends import Sends
 from streams.state.store import Store
 from streams.state.subjects import Subjects
 from streams.telemetry.catalogue import (
@@ -100,6 +101,7 @@ class Gate:
         policy: LivePolicy,
         store: Store,
         subjects: Subjects,
+        sends: Sends,
         codecs: Codecs,
         signer: Signer,
         telemetry: Telemetry,
@@ -122,6 +124,7 @@ class Gate:
         self._forgetting = Forgetting(store)
         self._request_lag = RequestLag(barrier, topics.requests, telemetry)
         self._subjects = subjects
+        self._sends = sends
         self._codecs = codecs
         self._signer = signer
         self._telemetry = telemetry
@@ -161,6 +164,8 @@ class Gate:
         if self._reloading:
             self._reloading = False
             self._policy.reload()
+            if not self._sends.reach(self._policy.current.caps.horizon_ms):
+                self._assignment.restore_all()  # what is remembered does not go back far enough
         self._assignment.advance()
         self._tell_readiness()
         waiting = any(owned.phase is not Phase.LIVE for owned in self._assignment.all())
@@ -228,6 +233,7 @@ class Gate:
             contacts_offset=position.contacts_offset,
             consent_append_at=position.consent_append_at,
             contacts_append_at=position.contacts_append_at,
+            send_checkpoint=position.send_checkpoint,
         )
 
     def _batch(self, taken: Taken, works: list[Work], timing: Timing) -> None:
@@ -361,6 +367,8 @@ class Gate:
         for at, messages in work.folded.items():
             self._reader.put_back(at, messages)
         self._subjects.discard(work.partition)
+        if work.noted is not None:
+            work.noted.undo()
 
     # Step 5 and 6: commit
 

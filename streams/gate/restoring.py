@@ -2,8 +2,8 @@
 From an assigned partition to its known position: what is asked, what is read, what is checked.
 
 The order is part of the protocol and explained in :mod:`streams.gate.assignment`: stable committed
-offsets first, then the extents of the topics, then the changelog up to them. Driven in slices by
-:meth:`Restoring.step`, which never blocks for long.
+offsets first, then the extents of the topics, then the changelog up to them, then the send memory.
+Driven in slices by :meth:`Restoring.step`, which never blocks for long.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from typing import Final
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from streams.codec.codec import RecordCodec
+from streams.codec.codec import Codecs
 from streams.errors import PartitionLost, SecretsError, StateRebuilding, Undecodable
 from streams.gate.barrier import Asked, Barrier, asked
 from streams.gate.topics import GateTopics
 from streams.records.subject import Position
 from streams.state.log_reader import At, LogReader
 from streams.state.restore import Extent, Restore
+from streams.state.restore_sends import RestoreSends
+from streams.state.sends import Sends
 from streams.state.store import Store
 from streams.telemetry.catalogue import RecordsLost, RestoreFinished, RestoreProgressed
 from streams.telemetry.telemetry import Telemetry
@@ -34,6 +36,10 @@ RETRY_SECONDS: Final = 0.3
 COMMITTED_SECONDS: Final = 1.0
 """How long one answer about committed offsets is waited for, in a thread of its own. Within it
 librdkafka asks again by itself while they are not stable, or the coordinator is elsewhere."""
+
+
+CLOCKS_APART_MS: Final = 3600 * 1000
+"""How far the clock of a gate that wrote decisions may have been behind this one's."""
 
 
 @dataclass(slots=True)
@@ -49,7 +55,13 @@ class _Coming:
     restore: Restore | None = None
     copy: bytes | None = None
     """The framed Position of the local copy that the restore began with."""
+    since: Asked | None = None
+    """Where records begin that are not older than the longest window of the send memory."""
     requests: tuple[int, int] = (0, 0)
+    sends: dict[At, Extent] = field(default_factory=dict)
+    restore_sends: RestoreSends | None = None
+    position: Position | None = None
+    """Known once the changelog is read, while the send memory is still to come."""
     earliest: dict[At, int] = field(default_factory=dict)
 
 
@@ -66,7 +78,8 @@ class Restoring:
         group_id: str,
         key_check: bytes,
         store: Store,
-        positions: RecordCodec[Position],
+        codecs: Codecs,
+        sends: Sends,
         reader: LogReader,
         telemetry: Telemetry,
         timeout_seconds: float,
@@ -79,7 +92,9 @@ class Restoring:
         self._group_id = group_id
         self._key_check = key_check
         self._store = store
-        self._positions = positions
+        self._positions = codecs.positions
+        self._codecs = codecs
+        self._sends = sends
         self._reader = reader
         self._telemetry = telemetry
         self._timeout = timeout_seconds
@@ -99,6 +114,9 @@ class Restoring:
         coming = self._coming.pop(partition, None)
         if coming is not None and coming.restore is not None:
             coming.restore.abandon()
+        if coming is not None and coming.restore_sends is not None:
+            coming.restore_sends.abandon()
+        self._sends.forget(partition)
 
     def fetch(self) -> None:
         """Fetch for all partitions that are reading. Blocks for at most 10 ms."""
@@ -119,6 +137,8 @@ class Restoring:
             return None
         if coming.restore is None and not self._asked(partition, coming):
             return None
+        if coming.restore_sends is not None:
+            return self._remembered(partition, coming, coming.restore_sends)
         restore = coming.restore
         if restore is None or not restore.step(
             lambda done, total: self._telemetry.emit(RestoreProgressed(partition, done, total))
@@ -134,9 +154,28 @@ class Restoring:
                 partition, time.monotonic() - coming.began, restore.records, restore.rebuilt
             )
         )
-        del self._coming[partition]
         self._refuse_gaps(position, coming)
-        return position
+        coming.position = position
+        coming.restore_sends = RestoreSends(
+            position,
+            sends=self._sends,
+            reader=self._reader,
+            checkpoints=coming.sends[At(self._topics.sends, partition)],
+            decisions=coming.sends[At(self._topics.decisions, partition)],
+            remembered=self._codecs.sends,
+            decided=self._codecs.decisions,
+            now_ms=int(time.time() * 1000),
+        )
+        return None
+
+    def _remembered(
+        self, partition: int, coming: _Coming, restore_sends: RestoreSends
+    ) -> Position | None:
+        """The last step: what was sent. The position is given once that is known too."""
+        if not restore_sends.step():
+            return None
+        del self._coming[partition]
+        return coming.position
 
     def _asked(self, partition: int, coming: _Coming) -> bool:
         """Ask, in order, for committed offsets and for extents; true when all is answered."""
@@ -151,17 +190,30 @@ class Restoring:
                 coming.not_before = time.monotonic() + RETRY_SECONDS
                 return False
             coming.committed_offset = offset
-            coming.low, coming.high = self._ask_extents(partition)
-        if not (coming.low.over and coming.high.over):
+            self._ask_extents(partition, coming)
+        questions = (coming.low, coming.high, coming.since)
+        if not all(question.over for question in questions if question is not None):
             return False
-        low, high = coming.low.offsets(), coming.high.offsets()
+        low = {} if coming.low is None else coming.low.offsets()
+        high = {} if coming.high is None else coming.high.offsets()
         known_low = {at: offset for at, offset in low.items() if offset is not None}
         known_high = {at: offset for at, offset in high.items() if offset is not None}
-        if len(known_low) < len(low) or len(known_high) < len(high):
+        since = {
+            at: None if coming.since is None else coming.since.offset_or(at, high[at])
+            for at in self._remembering(partition)
+        }
+        known_since = {at: offset for at, offset in since.items() if offset is not None}
+        if (
+            len(known_since) < len(since)
+            or len(known_low) < len(low)
+            or len(known_high) < len(high)
+        ):
             # The committed offsets must be asked for again as well: the order is what counts.
             again = _Coming(began=coming.began, not_before=time.monotonic() + RETRY_SECONDS)
             self._coming[partition] = again
             return False
+        for at, first in known_since.items():
+            coming.sends[at] = Extent(at, first, known_high[at])
         self._start(partition, coming, known_low, known_high)
         return True
 
@@ -176,16 +228,24 @@ class Restoring:
         asked = [TopicPartition(self._topics.requests, partition)]
         return self._asking.submit(self._consumer.committed, asked, COMMITTED_SECONDS)
 
-    def _ask_extents(self, partition: int) -> tuple[Asked, Asked]:
+    def _remembering(self, partition: int) -> tuple[At, At]:
+        """What the send memory is read back from."""
+        return At(self._topics.sends, partition), At(self._topics.decisions, partition)
+
+    def _ask_extents(self, partition: int, coming: _Coming) -> None:
         topics = self._topics
         wanted = [
             At(topics.changelog, partition),
             At(topics.keys, partition),
             *topics.state_of(partition),
             At(topics.requests, partition),
+            *self._remembering(partition),
         ]
-        high = self._barrier.ask(wanted)
-        return asked(self._admin, wanted, OffsetSpec.earliest(), self._timeout), high
+        coming.high = self._barrier.ask(wanted)
+        coming.low = asked(self._admin, wanted, OffsetSpec.earliest(), self._timeout)
+        since_ms = int(time.time() * 1000) - self._sends.horizon_ms - CLOCKS_APART_MS
+        spec = OffsetSpec.for_timestamp(since_ms)
+        coming.since = asked(self._admin, self._remembering(partition), spec, self._timeout)
 
     def _start(
         self, partition: int, coming: _Coming, low: dict[At, int], high: dict[At, int]

@@ -68,6 +68,7 @@ class VerdictBytes(NamedTuple):
     verdict: Verdict
     outcome: Outcome
     reasons: tuple[Reason, ...]
+    hold_until: int | None
     before_event: bytes
     after_event: bytes
     hold: bytes
@@ -112,6 +113,7 @@ class Verdicts:
             verdict=verdict,
             outcome=outcome,
             reasons=reasons,
+            hold_until=hold_until,
             before_event=_OUTCOMES[outcome] + _text(basis),
             after_event=objections + self._version + _facts(facts.as_map()),
             hold=objections,

@@ -18,6 +18,7 @@ from streams.topology import (
     SMS_DECISIONS,
     SMS_QUARANTINED,
     SMS_REQUESTED,
+    SMS_SENDS,
     SUBJECTS_KEYS,
     SUBJECTS_STATE,
     TopicNames,
@@ -36,6 +37,7 @@ class GateTopics:
     policies: str
     changelog: str
     keys: str
+    sends: str
     allowed: str
     quarantined: str
     decisions: str
@@ -55,6 +57,7 @@ class GateTopics:
             policies=names.of(POLICIES),
             changelog=names.of(SUBJECTS_STATE),
             keys=names.of(SUBJECTS_KEYS),
+            sends=names.of(SMS_SENDS),
             allowed=names.of(SMS_ALLOWED),
             quarantined=names.of(SMS_QUARANTINED),
             decisions=names.of(SMS_DECISIONS),

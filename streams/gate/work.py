@@ -17,6 +17,7 @@ from streams.records.events import ConsentKind
 from streams.records.subject import Position
 from streams.sealing.signatures import Signer
 from streams.state.log_reader import At, Fetched
+from streams.state.sends import Noted
 
 _new = tuple.__new__
 """A named tuple's own ``__new__`` is Python code."""
@@ -125,6 +126,9 @@ class Work:
     consent_append_at: int = 0
     contacts_append_at: int = 0
     catching_up: bool = False
+    noted: Noted | None = None
+    """What it changed in the send memory; None before anything was decided."""
+    send_checkpoint: int = 0
 
     @property
     def partition(self) -> int:
@@ -173,5 +177,6 @@ class Work:
             decision_hash=self.decisions.hash,
             ledger_sequence=self.ledger.sequence,
             ledger_hash=self.ledger.hash,
+            send_checkpoint=self.send_checkpoint,
             written_at=now_ms,
         )

@@ -53,6 +53,7 @@ from streams.policy.vocabulary import (
     Erasure,
     FactValue,
     Freedom,
+    Frequency,
     Holder,
     Initiator,
     Jurisdiction,
@@ -68,6 +69,7 @@ from streams.policy.vocabulary import (
     Referral,
     Referrer,
     Registration,
+    Repetition,
     Revocation,
     Sender,
     State,
@@ -111,6 +113,8 @@ class Facts(NamedTuple):
     occasion: Occasion
     answer: Answer
     referral: Referral
+    repetition: Repetition
+    frequency: Frequency
     marks: Marks
     validity: Validity
     campaign: Campaign
@@ -163,6 +167,8 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "occasion": Occasion,
     "answer": Answer,
     "referral": Referral,
+    "repetition": Repetition,
+    "frequency": Frequency,
     "marks": Marks,
     "validity": Validity,
     "campaign": Campaign,
@@ -187,13 +193,27 @@ class Assessment(NamedTuple):
 
     ``consent_event_id`` names the grant that carries the message, or the withdrawal or the expired
     grant that does not; null where nothing was said. ``assessed_at`` decides which dated rules
-    are in force. ``opens_at`` is when quiet hours end; null where there are none now.
+    are in force. ``opens_at`` is when quiet hours end, ``slot_at`` when the caps leave the person a
+    slot; null where there are none now, and where they do now.
     """
 
     facts: Facts
     consent_event_id: str | None
     assessed_at: int
     opens_at: int | None = None
+    slot_at: int | None = None
+
+
+class SentBefore(NamedTuple):
+    """What the send memory says of a message: the part of :class:`Facts` that comes of it."""
+
+    repetition: Repetition
+    frequency: Frequency
+    slot_at: int | None
+
+
+NOTHING_SENT = SentBefore(Repetition.FIRST, Frequency.WITHIN, None)
+"""Nothing was sent to the person that matters to this message."""
 
 
 class Content(NamedTuple):
@@ -260,12 +280,13 @@ def assess(
     now_ms: int,
     registers: Registers = NO_REGISTERS,
     confirming: Confirming | None = None,
+    sent: SentBefore = NOTHING_SENT,
 ) -> Assessment:
     """
     Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
 
-    ``registers`` and ``confirming`` are those of the policy that decides. Pure, and total for any
-    records.
+    ``registers`` and ``confirming`` are those of the policy that decides, ``sent`` is what the send
+    memory says of it. Pure, and total for any records.
     """
     content = content_of(request, names, campaigns, now_ms)
     return assess_content(
@@ -278,6 +299,7 @@ def assess(
         request.body,
         registers,
         confirming,
+        sent,
     )
 
 
@@ -291,6 +313,7 @@ def assess_content(
     body: str,
     registers: Registers,
     confirming: Confirming | None = None,
+    sent: SentBefore = NOTHING_SENT,
 ) -> Assessment:
     """
     Join what was read from the message with its recipient's state: :func:`assess` in parts.
@@ -314,6 +337,7 @@ def assess_content(
         place,
         referrer_name,
     ) = content
+    repetition, frequency, slot_at = sent
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
     status, basis, _, _, event_id, _, _, _, _, _ = view
     if status is _GRANTED:
@@ -357,6 +381,8 @@ def assess_content(
             due_to,
             _NO_ANSWER if answers is None else answer(state, answers, now_ms),
             referral(state, refers=True) if refers_to_us else _NO_REFERRAL,
+            repetition,
+            frequency,
             looks,
             _LIVE if valid_until is None else validity(valid_until, now_ms),
             campaign(campaign_id, user_paused, campaigns),
@@ -369,7 +395,7 @@ def assess_content(
             else revocation(state, purpose, event_id),
         ),
     )
-    return _new(Assessment, (facts, event_id, now_ms, opens_at))
+    return _new(Assessment, (facts, event_id, now_ms, opens_at, slot_at))
 
 
 def _hours(
@@ -474,6 +500,8 @@ def nothing_known(purpose: str) -> Facts:
         Occasion.NONE,
         Answer.NONE,
         Referral.NONE,
+        Repetition.FIRST,
+        Frequency.WITHIN,
         Marks.NONE,
         Validity.LIVE,
         Campaign.NONE,

@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime
 
 import yaml
 
+from streams.policy.caps import Cap
 from streams.policy.confirming import MAY_NEED_IT, Confirming
+from streams.policy.declared_caps import read_caps
 from streams.policy.documents import Document
 from streams.policy.mistakes import Mistakes, nearest
 from streams.policy.vocabulary import VOCABULARY_VERSION
@@ -35,9 +37,10 @@ class Manifest:
     What ``policy.yaml`` says.
 
     ``edition`` is for people. ``purpose_lines`` are the lines, from 1, that the purposes are
-    declared on. ``confirming`` is what has to be confirmed, null for nothing. ``rule_files`` and
-    ``register_files`` are the files to read, in order, each of which exists; what is wrong, such as
-    a file that is missing or not listed, is in the mistakes.
+    declared on. ``caps`` are those of messages to one person. ``confirming`` is what has to be
+    confirmed, null for nothing. ``rule_files`` and ``register_files`` are the files to read, in
+    order, each of which exists; what is wrong, such as a file that is missing or not listed, is in
+    the mistakes.
     """
 
     def __init__(self, document: Document, files: Mapping[str, str], mistakes: Mistakes) -> None:
@@ -47,6 +50,7 @@ class Manifest:
         self.purpose_lines: dict[str, int] = {}
         self.rule_files: list[str] = []
         self.register_files: list[str] = []
+        self.caps: list[Cap] = []
         self.confirming: Confirming | None = None
         self.confirm_line = 1
         entries = (
@@ -54,7 +58,7 @@ class Manifest:
                 document.root,
                 MANIFEST,
                 ("name", "edition", "purposes", "rules"),
-                ("vocabulary", "registers", "confirm"),
+                ("vocabulary", "registers", "caps", "confirm"),
             )
             if document.root is not None
             else {}
@@ -72,6 +76,8 @@ class Manifest:
         if "registers" in entries:
             for node in document.items(entries["registers"], "registers"):
                 self._read_file(document, node, files, "register", self.register_files)
+        if "caps" in entries:
+            self.caps = read_caps(document, entries["caps"], self.purposes)
         if "confirm" in entries:
             self.confirming = self._read_confirm(document, entries["confirm"])
             self.confirm_line = entries["confirm"].start_mark.line + 1

@@ -14,6 +14,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from streams.errors import PolicyInvalid
+from streams.policy.caps import Caps
 from streams.policy.conditions import Language
 from streams.policy.confirming import Confirming
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
@@ -47,8 +48,9 @@ class Policy:
 
     ``version`` is the SHA-256, in hex, of the names and bytes of its files. ``files`` are their
     texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order,
-    ``registers`` are what it lists beside them. ``confirming`` says which consents have to be
-    confirmed, null for none; what waits is dropped by a rule that comes with it.
+    ``registers`` are what it lists beside them, ``caps`` say how many messages a person may get.
+    ``confirming`` says which consents have to be confirmed, null for none; what waits is dropped by
+    a rule that comes with it.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Policy:
         registers: Registers,
         language: Language,
         confirming: Confirming | None = None,
+        caps: Caps | None = None,
     ) -> None:
         """Put together what :func:`load_policy_files` has checked."""
         self.name = name
@@ -72,6 +75,7 @@ class Policy:
         self.purposes = purposes
         self.rules = rules
         self.registers = registers
+        self.caps = caps or Caps()
         self._holds: dict[tuple[Quarantine, int], Quarantine] = {}
         self.confirming = confirming
         self._language = language
@@ -92,13 +96,18 @@ class Policy:
         """
         Give the verdict on what was assessed, by the rules in force at that time. Pure.
 
-        What is held for quiet hours is held until they end.
+        What is held for quiet hours, or because the person got enough, is held until the one ends
+        and there is a slot for the other.
         """
-        facts, _, now_ms, opens_at = assessment
+        facts, _, now_ms, opens_at, slot_at = assessment
         verdict = self.verdict(facts, now_ms)
-        if opens_at is None or type(verdict) is not Quarantine:
+        if type(verdict) is not Quarantine or (opens_at is None and slot_at is None):
             return verdict
-        return self._until(verdict, opens_at)
+        if slot_at is not None and Reason.FREQUENCY in verdict.reasons:
+            quiet = opens_at is not None and Reason.QUIET_HOURS in verdict.reasons
+            # Not kept: a slot is a time of its own for nearly every person.
+            return replace(verdict, hold_until=max(slot_at, opens_at or 0) if quiet else slot_at)
+        return verdict if opens_at is None else self._until(verdict, opens_at)
 
     def _until(self, verdict: Quarantine, opens_at: int) -> Verdict:
         """Put the time to a verdict that is remembered by facts; the same one for the same time."""
@@ -286,6 +295,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         registers=listing.registers(),
         language=language,
         confirming=manifest.confirming,
+        caps=Caps(manifest.caps),
     )
     _refuse_to_allow_the_unknown(policy, mistakes)
     mistakes.raise_if_any()

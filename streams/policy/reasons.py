@@ -126,7 +126,6 @@ EMITTED_LATER: frozenset[Reason] = frozenset(
     {
         Reason.TEMPLATE_UNKNOWN,  # templates
         Reason.TEMPLATE_MISMATCH,
-        Reason.FREQUENCY,  # sends remembered
     }
 )
 """Reasons whose facts are not read yet. A rule that names one fails at load."""

@@ -195,6 +195,20 @@ class Referral(FactValue):
     REPEATED = "REPEATED"
 
 
+class Repetition(FactValue):
+    """Whether a request of this id was decided within a day already, and not dropped."""
+
+    FIRST = "FIRST"
+    REPEATED = "REPEATED"
+
+
+class Frequency(FactValue):
+    """Whether the person may get one message more now, by the policy's caps."""
+
+    WITHIN = "WITHIN"
+    EXCEEDED = "EXCEEDED"
+
+
 class Marks(FactValue):
     """Whether the message looks like an invitation or advertising, whatever purpose it states."""
 
@@ -286,7 +300,7 @@ class Revocation(FactValue):
     ELSEWHERE = "ELSEWHERE"
 
 
-VOCABULARY_VERSION = 2
+VOCABULARY_VERSION = 3
 """Counts up when facts or values are added, so that a policy can say what it needs."""
 
 PURPOSE_TYPE = "Purpose"

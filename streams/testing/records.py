@@ -42,6 +42,7 @@ from streams.records.events import (
 from streams.records.inbound import InboundSms, UncertainReply
 from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
+from streams.records.sends import SendsRemembered
 from streams.records.subject import Grant, Position, SubjectKey, SubjectState
 
 NOON = 1_767_268_800_000
@@ -203,6 +204,12 @@ def a_subject_key(**changes: Any) -> SubjectKey:
 def a_position(**changes: Any) -> Position:
     """Build the position of partition 0 before anything was read."""
     return replace(Position(partition=0, written_at=NOON), **changes)
+
+
+def sends_remembered(**changes: Any) -> SendsRemembered:
+    """Build a checkpoint with one message to the ordinary recipient."""
+    packed = A_SUBJECT_ID + NOON.to_bytes(8, "little") + bytes(25)
+    return replace(SendsRemembered(0, 1, packed, NOON), **changes)
 
 
 def an_sms_decision(**changes: Any) -> SmsDecision:

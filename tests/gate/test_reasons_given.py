@@ -176,6 +176,18 @@ def _duplicate_request(street: Street) -> SmsDecision:
     return street.ask(number, purpose="service_reply", occasion=due_to)
 
 
+def _frequency(street: Street) -> SmsDecision:
+    number = street.somebody(yes(purpose="invite"))
+    for _ in range(3):
+        decision = street.ask(
+            number, purpose="invite", body="Join us", initiator=confirmed(number, "Join us")
+        )
+        assert decision.verdict is Outcome.ALLOWED
+    return street.ask(
+        number, purpose="invite", body="Join us", initiator=confirmed(number, "Join us")
+    )
+
+
 def _number_reassigned(street: Street) -> SmsDecision:
     now = now_ms()
     reassigned = said(ConsentKind.NUMBER_REASSIGNED, effective_at=now - A_MINUTE // 2)
@@ -221,6 +233,7 @@ GIVEN: dict[Reason, Callable[[Street], SmsDecision]] = {
     ),
     Reason.OCCASION_MISSING: lambda street: street.ask(street.somebody(), purpose="otp"),
     Reason.CAMPAIGN_PAUSED: _campaign_paused,
+    Reason.FREQUENCY: _frequency,
 }
 
 NOT_ALONE: dict[Reason, tuple[Reason, ...]] = {

@@ -70,7 +70,7 @@ RULE_MISTAKES: list[tuple[str, str, str, str]] = [
     (rule(when="suppression == suppression.all"), "4:26", "suppression.all", "Suppression.ALL?"),
     (rule(when="consent == Consent"), "4:22", "Consent is not a value", "Consent.GRANTED"),
     (rule(when="purpose == Purpose.INVITE"), "4:22", "there is no Purpose.INVITE", "Purpose.MARKETING"),
-    (rule(when="size(purpose) == purpose"), "4:11", "there is no size", "use one of: basis"),
+    (rule(when="size(purpose) == purpose"), "4:11", "there is no size", "use one of: answer"),
     (rule(when="purpose == Purpose.OTP and consent == Consent.NONE"), "4:34", "`and`", "write &&"),
     # What CEL says, at its place in the file.
     (rule(when="consent == Purpose.OTP"), "4:19", "`==` cannot take Consent and Purpose", "own type"),

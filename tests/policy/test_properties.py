@@ -18,11 +18,13 @@ from streams.policy.rules import Then
 from streams.policy.verdicts import Allow
 from streams.policy.vocabulary import (
     Consent,
+    Frequency,
     Jurisdiction,
     Links,
     OptOut,
     QuietHours,
     Registration,
+    Repetition,
     Sender,
 )
 from streams.records.events import Basis, Origin, Source
@@ -154,7 +156,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
     assessed = assess(message, state, NameTable(FRIEND), campaigns, NOW)
     view = consent_for(state, message.purpose, message.sender_id, message.campaign_id, NOW)
     of_number = readings.member(state), readings.number(state, NOW), readings.upload(state, NOW)
-    assert assessed[1:] == (view.event_id, NOW, None)
+    assert assessed[1:] == (view.event_id, NOW, None, None)
     assert assessed.facts == Facts(
         message.purpose,
         readings.readability(state),
@@ -175,6 +177,8 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         readings.occasion(message),
         once.answer(state, once.answered_message(message), NOW),
         once.referral(state, refers=once.refers(message)),
+        Repetition.FIRST,
+        Frequency.WITHIN,
         readings.marks(message),
         readings.validity(message.valid_until, NOW),
         readings.campaign(message.campaign_id, message.initiator.user == FRIEND, campaigns),

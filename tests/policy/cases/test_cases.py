@@ -177,7 +177,7 @@ MISTAKES = [
     (CASE + "history: [{campaign: {}, consent_event: {}}]\n", "5:11", "holds 2 records", "campaign"),
     (CASE + "history: [{consnet_event: {}}]\n", "5:12", "has no consnet_event", "consent_event?"),
     (CASE + "history: [{template: {}}]\n", "5:22", "cannot hold a template yet", "take the item out"),
-    (CASE + "history: [{decision: {}}]\n", "5:22", "cannot hold a decision yet", "take the item out"),
+    (CASE + "history: [{template: {}}]\n", "5:22", "cannot hold a template yet", "take the item out"),
     (CASE + "history: [{consent_event: {kind: GRANT}}]\n", "5:34", "kind of consent_event cannot be 'GRANT'", "GRANTED?"),
     (CASE + "history: [{consent_event: {}}]\n", "5:27", "consent_event lacks kind", "kind: ..."),
     (CASE + "history: [{consent_event: {kind: GRANTED, conditional: maybe}}]\n", "5:56", "of type str", "true or false"),
