@@ -131,7 +131,7 @@ def test_what_kubernetes_adds_for_a_service_is_no_setting() -> None:
         ),
         (
             "partitions: 0",
-            "partitions must be a whole number from 1 to 10000, not a whole number (0)",
+            "partitions must be a whole number from 1 to 10000, not 0",
         ),
         ("partitions: 1.5", "not a decimal number (1.5)"),
         ("http_port: yes", "http_port must be a whole number from 0 to 65535, not true or false"),

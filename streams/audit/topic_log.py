@@ -24,8 +24,8 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.config import Settings
-from streams.errors import KafkaUnavailable
-from streams.kafka.clients import admin_config, opened, reader_config
+from streams.errors import ConsentGateError, KafkaUnavailable
+from streams.kafka.clients import Complaints, admin_config, opened, reader_config
 from streams.kafka.error_mapping import meaning_of
 from streams.topology import Topic
 
@@ -55,14 +55,16 @@ class TopicLog:
     """
     Reads partitions one after the other. For one thread; close it, or use it as a context.
 
-    Every method raises :class:`KafkaUnavailable` when Kafka does not answer, and a ``Stop`` when it
-    refuses or lacks something.
+    Every method raises :class:`KafkaUnavailable` when Kafka does not answer, saying what was heard
+    of its brokers, and a ``Stop`` when it refuses or lacks something.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._names = settings.names
-        self._admin = opened(AdminClient, admin_config(settings))
-        self._consumer = opened(Consumer, reader_config(settings) | _QUICK_AT_THE_END)
+        self._complaints = Complaints()
+        heard = {"error_cb": self._complaints}
+        self._admin = opened(AdminClient, admin_config(settings) | heard)
+        self._consumer = opened(Consumer, reader_config(settings) | _QUICK_AT_THE_END | heard)
         self._known: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -87,9 +89,9 @@ class TopicLog:
         try:
             metadata = self._admin.list_topics(name, timeout=_ANSWER_WITHIN_SECONDS).topics[name]
         except KafkaException as error:
-            raise meaning_of(error, doing) from error
+            raise self._meaning(error, doing) from error
         if metadata.error is not None:
-            raise meaning_of(metadata.error, doing)
+            raise self._meaning(metadata.error, doing)
         return len(metadata.partitions)
 
     def extent(self, topic: Topic, partition: int) -> Extent:
@@ -132,12 +134,14 @@ class TopicLog:
                 messages += self._consumer.consume(_TAKEN_AT_ONCE, 0)
                 heard_at = time.monotonic()
             elif time.monotonic() > heard_at + _SILENT_AT_MOST_SECONDS:
-                raise KafkaUnavailable(f"{doing}: nothing came for {_SILENT_AT_MOST_SECONDS:.0f} s")
+                raise self._complaints.explaining(
+                    KafkaUnavailable(f"{doing}: nothing came for {_SILENT_AT_MOST_SECONDS:.0f} s")
+                )
             before = at
             for message in messages:
                 error, offset = message.error(), message.offset()
                 if error is not None and error.code() != KafkaError._PARTITION_EOF:
-                    raise meaning_of(error, doing)
+                    raise self._meaning(error, doing)
                 if message.topic() != name or message.partition() != partition:
                     continue  # fetched for the reading before this one
                 if error is not None or offset is None or offset >= end:
@@ -155,7 +159,7 @@ class TopicLog:
         try:
             self._consumer.list_topics(name, timeout=_ANSWER_WITHIN_SECONDS)
         except KafkaException as error:
-            raise meaning_of(error, doing) from error
+            raise self._meaning(error, doing) from error
         self._known.add(name)
 
     def first_from(self, topic: Topic, partition: int, start: int, end: int) -> Message | None:
@@ -172,4 +176,11 @@ class TopicLog:
             )
             return int(answers[at].result().offset)
         except KafkaException as error:
-            raise meaning_of(error, f"asking for offsets of {at.topic}") from error
+            raise self._meaning(error, f"asking for offsets of {at.topic}") from error
+
+    def _meaning(self, error: KafkaError | KafkaException, doing: str) -> ConsentGateError:
+        meaning = meaning_of(error, doing)
+        if not isinstance(meaning, KafkaUnavailable):
+            return meaning
+        self._admin.poll(0)
+        return self._complaints.explaining(meaning)

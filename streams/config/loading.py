@@ -131,7 +131,9 @@ class _Written:
             case _:
                 given = error["input"]
                 what = kind_of(given)
-                if Settings.model_fields[name].repr and isinstance(given, str | int | float):
+                if expected(name).startswith(what):
+                    what = str(given)  # the kind is right, the size is not
+                elif Settings.model_fields[name].repr and isinstance(given, str | int | float):
                     what += f" ({(given[:60] if isinstance(given, str) else given)!r})"
                 if key is not None:
                     return f"{place}: {name}: {key} must be text, not {what}"

@@ -18,7 +18,7 @@ from streams.gate.resend import Resender
 from streams.gate.transaction import Output
 from streams.policy.policy import Policy, load_policy
 from streams.records.decisions import PolicyArchived
-from streams.telemetry.catalogue import ErrorMet, PolicyLoaded, PolicyRefused
+from streams.telemetry.catalogue import ErrorMet, PolicyLoaded, PolicyRefused, PolicyUnchanged
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
@@ -63,6 +63,7 @@ class LivePolicy:
             self._telemetry.emit(PolicyRefused(str(error)))
             return
         if policy.version == self._current.version:
+            self._telemetry.emit(PolicyUnchanged(policy.version))
             return
         try:
             self._keep(policy)

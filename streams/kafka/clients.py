@@ -156,24 +156,43 @@ def opened(client: Callable[..., _Client], config: Mapping[str, Any]) -> _Client
         ) from None
 
 
+class Complaints:
+    """
+    What librdkafka complained of in the background: a client's ``error_cb``.
+
+    A refused password would otherwise look like a broker that does not answer.
+    """
+
+    def __init__(self) -> None:
+        self._heard: list[KafkaError] = []
+
+    def __call__(self, error: KafkaError) -> None:
+        """Take note. That all brokers are down says nothing that the others do not."""
+        if error.name() != "_ALL_BROKERS_DOWN":
+            self._heard.append(error)
+
+    def explaining(self, silence: KafkaUnavailable) -> KafkaUnavailable:
+        """Add the last complaint, with the broker's address in it, if there was one."""
+        if not self._heard:
+            return silence
+        return KafkaUnavailable(f"{silence}. {self._heard[-1].str()}")
+
+
 @contextmanager
 def administering(settings: Settings) -> Iterator[AdminClient]:
     """
     Give an ``AdminClient`` for a command.
 
     A :class:`KafkaUnavailable` that passes through here says also what librdkafka complained of
-    last: a refused password would otherwise look like a broker that does not answer.
+    last.
     """
-    complaints: list[KafkaError] = []
-    admin = opened(AdminClient, admin_config(settings) | {"error_cb": complaints.append})
+    complaints = Complaints()
+    admin = opened(AdminClient, admin_config(settings) | {"error_cb": complaints})
     try:
         yield admin
     except KafkaUnavailable as silence:
         admin.poll(0)
-        telling = [complaint for complaint in complaints if complaint.name() != "_ALL_BROKERS_DOWN"]
-        if not telling:
-            raise
-        raise KafkaUnavailable(f"{silence}. {telling[-1].str()}") from silence
+        raise complaints.explaining(silence) from silence
 
 
 _SOCKET_TIMEOUT_MS = 10_000

@@ -461,6 +461,15 @@ class PolicyRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyUnchanged(Fact):
+    """A reload found the version that decides already: somebody's edit is not in this folder."""
+
+    LEVEL = LogLevel.INFO
+
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionNeeded(Fact):
     """A condition that this process needs to be ready; it does not hold yet."""
 

@@ -64,6 +64,9 @@ def test_a_new_policy_decides_after_sighup_and_a_bad_one_never_does(bed: Bed) ->
     with gate_command(bed, "gate-1", policy_dir=folder) as command:
         bed.decided(1)
 
+        command.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "policy_unchanged" in command.said, what="to hear that nothing changed")
+
         (folder / "pause.yaml").write_text(NO_MORE_MARKETING)
         change(folder, "rules:\n", "rules:\n  - pause.yaml\n")
         second = load_policy(folder).version

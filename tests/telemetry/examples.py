@@ -61,6 +61,7 @@ RARE: tuple[Fact, ...] = (
     facts.TopicsWarned("the cluster has one broker"),
     POLICY,
     facts.PolicyRefused("rules.yaml, line 3: no such reason"),
+    facts.PolicyUnchanged("a3f9c1"),
     facts.ConditionChanged(Condition.ASSIGNED, ok=True, reason=""),
     facts.KafkaErrorSeen("_TRANSPORT", fatal=False),
     facts.PartitionForgotten(1),
