@@ -303,6 +303,11 @@ def _revocation(tried: Tried) -> str:
     return f"another purpose withdrawn by {', '.join(events)}, and no yes to this one since"
 
 
+def _asking(tried: Tried) -> str:
+    event_id = tried.assessment.consent_event_id
+    return f"it asks about consent event {event_id}{_line_of(tried, event_id)}"
+
+
 def _value(tried: Tried, fact: str) -> str:
     return tried.assessment.facts.as_map()[fact]
 
@@ -342,6 +347,7 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "claims": _claims,
     "occasion": _occasion,
     "answer": _answer,
+    "asking": _asking,
     "referral": _referral,
     "repetition": _repetition,
     "frequency": _frequency,

@@ -35,6 +35,7 @@ from streams.gate.transaction import Headers, Output
 from streams.gate.work import Work
 from streams.kafka.placement import partition_of
 from streams.kafka.record_size import size_of
+from streams.policy.asking import after_asking
 from streams.policy.caps import kind_of
 from streams.policy.facts import (
     NOTHING_SENT,
@@ -262,7 +263,7 @@ class Deciding:
         if outcome is _ALLOWED:
             remembered = pack_head(now_ms, request) + sent_tail
             memory.note(batch.noted, subject_id, known, remembered, now_ms)
-            if content.answers is not None or content.refers:
+            if content.answers is not None or content.asks is not None or content.refers:
                 self._sent_once(partition, subject_id, state, content)
             headers = _headers(own_headers, decision_id, batch.said, valid_until)
             work.outputs.append(_new(Output, (self._topics.allowed, partition, key, raw, headers)))
@@ -320,6 +321,8 @@ class Deciding:
         # Where nothing was known the number was computed to belong here.
         before = state or SubjectState(subject_id, placed=True)
         after = after_sending(before, content.answers, refers=content.refers)
+        if content.asks is not None:
+            after = after_asking(after, content.asks, self._now_ms)
         if after is not before:
             self._subjects.change(partition, after)
 

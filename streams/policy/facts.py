@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import NamedTuple
 
+from streams.policy.asking import asked_about, asking
 from streams.policy.confirming import Confirming
 from streams.policy.consent import consent_for
 from streams.policy.hours import Hours
@@ -46,6 +47,7 @@ from streams.policy.registers import NO_REGISTERS, Registers
 from streams.policy.texts import marks_of_text, opt_out, sender
 from streams.policy.vocabulary import (
     Answer,
+    Asking,
     Basis,
     Campaign,
     Claims,
@@ -112,6 +114,7 @@ class Facts(NamedTuple):
     claims: Claims
     occasion: Occasion
     answer: Answer
+    asking: Asking
     referral: Referral
     repetition: Repetition
     frequency: Frequency
@@ -166,6 +169,7 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "claims": Claims,
     "occasion": Occasion,
     "answer": Answer,
+    "asking": Asking,
     "referral": Referral,
     "repetition": Repetition,
     "frequency": Frequency,
@@ -230,6 +234,8 @@ class Content(NamedTuple):
     marks: Marks
     answers: str | None
     """The id of the recipient's message that it answers."""
+    asks: str | None
+    """The id of the consent event that it asks the recipient to confirm."""
     refers: bool
     """Whether it refers the recipient to us."""
     user_paused: bool
@@ -254,6 +260,7 @@ def content_of(
         occasion(request),
         marks(request),
         answered_message(request),
+        asked_about(request),
         refers(request),
         user is not None and campaigns.user_paused(user),
         request.region,
@@ -332,6 +339,7 @@ def assess_content(
         due_to,
         looks,
         answers,
+        asks,
         refers_to_us,
         user_paused,
         place,
@@ -359,6 +367,9 @@ def assess_content(
     quiet, opens_at = _EVER_OPEN
     if registers.hours is not None and purpose in registers.hours.purposes:
         quiet, opens_at = _hours(recipient, state, place, purpose, registers, now_ms)
+    asked = _NO_ASKING
+    if asks is not None:
+        asked = asking(state, asks, sender_id, confirming, now_ms)
     if registers.read_texts:
         looks, text = _text(body, purpose, sender_id, law, looks, registers)
     else:
@@ -380,6 +391,7 @@ def assess_content(
             claim_fact,
             due_to,
             _NO_ANSWER if answers is None else answer(state, answers, now_ms),
+            asked,
             referral(state, refers=True) if refers_to_us else _NO_REFERRAL,
             repetition,
             frequency,
@@ -395,7 +407,9 @@ def assess_content(
             else revocation(state, purpose, event_id),
         ),
     )
-    return _new(Assessment, (facts, event_id, now_ms, opens_at, slot_at))
+    # A question names the consent that it is about.
+    told = event_id if asked is _NO_ASKING else asks
+    return _new(Assessment, (facts, told, now_ms, opens_at, slot_at))
 
 
 def _hours(
@@ -466,6 +480,7 @@ _NO_REVOCATION = Revocation.NONE
 _GRANTED = Consent.GRANTED
 _READABLE = State.READABLE
 _LIVE = Validity.LIVE
+_NO_ASKING = Asking.NONE
 _NO_ANSWER = Answer.NONE
 _NO_REFERRAL = Referral.NONE
 _NO_WITHDRAWAL = Withdrawal.NONE
@@ -499,6 +514,7 @@ def nothing_known(purpose: str) -> Facts:
         Claims.NONE,
         Occasion.NONE,
         Answer.NONE,
+        Asking.NONE,
         Referral.NONE,
         Repetition.FIRST,
         Frequency.WITHIN,

@@ -17,6 +17,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Final
 
+from streams.policy.asking import after_asking
 from streams.policy.vocabulary import Answer, Referral
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.drafts import replacing
@@ -107,6 +108,9 @@ def after_decision(
         return state
     facts = decision.facts
     answered = facts.get("answer", "NONE") != "NONE"
+    asked = decision.consent_event_id
+    if asked is not None and facts.get("asking", "NONE") != "NONE":
+        state = after_asking(state, asked, decision.decided_at)
     referred = decision.purpose == INVITE or facts.get("referral", "NONE") != "NONE"
     return after_sending(state, reference if answered else None, refers=referred)
 

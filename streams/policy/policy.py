@@ -16,6 +16,7 @@ from pathlib import Path
 from streams.errors import PolicyInvalid
 from streams.policy.caps import Caps
 from streams.policy.conditions import Language
+from streams.policy.confirm_rules import confirm_rules
 from streams.policy.confirming import Confirming
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
 from streams.policy.facts import Assessment, Facts, nothing_known
@@ -50,7 +51,7 @@ class Policy:
     texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order,
     ``registers`` are what it lists beside them, ``caps`` say how many messages a person may get.
     ``confirming`` says which consents have to be confirmed, null for none; what waits is dropped by
-    a rule that comes with it.
+    rules that come with it.
     """
 
     def __init__(
@@ -274,6 +275,10 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         mistakes.raise_if_any()
     language = Language(manifest.purposes)
     reader = RuleReader(language)
+    with_confirm: list[Rule] = []
+    if manifest.confirming is not None:
+        declared = frozenset(manifest.purposes)
+        with_confirm = confirm_rules(manifest.confirming, declared, reader, manifest.confirm_line)
     rules = [
         rule
         for name in manifest.rule_files
@@ -282,8 +287,6 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
     listing = RegisterReader(manifest.purposes)
     for name in manifest.register_files:
         listing.read(Document(name, files[name], mistakes))
-    if manifest.confirming is not None:
-        rules.append(reader.pending_rule(manifest.confirming, manifest.confirm_line))
     mistakes.raise_if_any()
     policy = Policy(
         name=manifest.name,
@@ -291,7 +294,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         version=version_of(files),
         files=files,
         purposes=frozenset(manifest.purposes),
-        rules=tuple(rules),
+        rules=(*rules, *with_confirm),
         registers=listing.registers(),
         language=language,
         confirming=manifest.confirming,

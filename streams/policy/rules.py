@@ -10,9 +10,7 @@ from enum import Enum
 import yaml
 
 from streams.policy.conditions import Condition, Language
-from streams.policy.confirming import Confirming
 from streams.policy.documents import Document, Text
-from streams.policy.manifest import MANIFEST
 from streams.policy.mistakes import nearest
 from streams.policy.reasons import EMITTED_LATER, GIVEN_BY_THE_GATE, Reason
 from streams.records.decisions import Outcome
@@ -57,9 +55,6 @@ class Rule:
         )
 
 
-PENDING_RULE = "consent-pending"
-"""The rule that comes with ``confirm``. Nobody else's may be called so."""
-
 _REQUIRED = ("id", "text", "when", "then", "cites")
 _OPTIONAL = ("reason", "basis", "from", "until")
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
@@ -75,7 +70,7 @@ class RuleReader:
     def __init__(self, language: Language) -> None:
         """Read rules whose conditions are in ``language``."""
         self._language = language
-        self._ids = {PENDING_RULE: f"confirm in {MANIFEST}"}
+        self._ids: dict[str, str] = {}
         self._bases: dict[str, str] = {}
 
     def read(self, document: Document) -> list[Rule]:
@@ -87,37 +82,6 @@ class RuleReader:
             return []
         rules = [self._rule(document, node) for node in document.items(top["rules"], "rules")]
         return [rule for rule in rules if rule is not None]
-
-    def pending_rule(self, confirming: Confirming, line: int) -> Rule:
-        """
-        Make the rule that drops what waits to be confirmed.
-
-        It comes with ``confirm`` in the manifest, on whose ``line`` it is said to stand, so that no
-        policy can ask for confirmations and forget it.
-        """
-        purposes = ", ".join(
-            f"Purpose.{purpose.upper()}" for purpose in sorted(confirming.purposes)
-        )
-        condition = self._language.condition(
-            f"purpose in [{purposes}] && consent == Consent.PENDING"
-        )
-        assert isinstance(condition, Condition)  # noqa: S101 - the purposes are declared
-        return Rule(
-            id=PENDING_RULE,
-            text="The recipient's consent has to be confirmed by the recipient, and was not yet.",
-            condition=condition,
-            then=Then.DROP,
-            reason=Reason.CONSENT_PENDING,
-            basis=None,
-            cites=(
-                "GDPR 7(1): the controller proves who consented",
-                "PIPL 69: fault is presumed, the processor must prove otherwise",
-            ),
-            from_day=None,
-            until_day=None,
-            file=MANIFEST,
-            line=line,
-        )
 
     def _rule(self, document: Document, node: yaml.Node) -> Rule | None:
         entries = document.mapping(node, "a rule", _REQUIRED, _OPTIONAL)

@@ -187,6 +187,15 @@ class Answer(FactValue):
     REPEATED = "REPEATED"
 
 
+class Asking(FactValue):
+    """Whether it asks the recipient to confirm a consent that waits: first, to remind, or again."""
+
+    NONE = "NONE"
+    FIRST = "FIRST"
+    REMINDER = "REMINDER"
+    REPEATED = "REPEATED"
+
+
 class Referral(FactValue):
     """Whether somebody refers the recipient to us by it, and whether anybody did before."""
 

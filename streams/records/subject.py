@@ -15,7 +15,8 @@ class Grant(Record):
     A consent as it was given.
 
     ``counts_from`` is the earlier of its own date and its append time; ``confirmed_at`` the append
-    time of the person's confirmation of it, if there was one. Whether it is effective for a message
+    time of the person's confirmation of it, if there was one; ``asked`` when the person was last
+    asked for one, the question and its reminder. Whether it is effective for a message
     is decided against the withdrawals that cover that message, never stored.
     """
 
@@ -32,6 +33,7 @@ class Grant(Record):
     source: Source
     event_id: str
     confirmed_at: int | None = None
+    asked: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

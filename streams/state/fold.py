@@ -255,6 +255,7 @@ def _grant(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
         source=event.source,
         event_id=event.event_id,
         confirmed_at=None,
+        asked=(),
     )
     for withdrawal in state.withdrawals:
         if _covers_whole(withdrawal, grant):
@@ -324,6 +325,9 @@ def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
             rest.append(grant)
         elif (grant.counts_from, grant.offset) > (new.counts_from, new.offset):
             new = grant
+        elif grant.asked:
+            # However often a form is sent, its number is asked once, and reminded once.
+            new = replace(new, asked=grant.asked)
     kept = [*rest, new]
     kept.sort(key=lambda grant: (grant.counts_from, grant.offset))
     return tuple(kept[-MOST_GRANTS:])

@@ -190,7 +190,8 @@ def test_the_rule_s_name_is_taken() -> None:
     with pytest.raises(PolicyInvalid, match="consent-pending is taken by confirm in policy"):
         load_policy_files(
             {
-                "policy.yaml": "name: a\nedition: '1'\npurposes: {a: b}\nrules: [r.yaml]\n",
+                "policy.yaml": "name: a\nedition: '1'\npurposes: {a: b}\nrules: [r.yaml]\n"
+                "confirm: {purposes: [a], within_days: 7}\n",
                 "r.yaml": "rules:\n- {id: consent-pending, text: a, when: purpose == Purpose.A, "
                 "then: drop, reason: NO_CONSENT, cites: a}\n",
             },

@@ -12,6 +12,7 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.processors.replies import replies
 from streams.records.decisions import Outcome
 from streams.records.events import Source
+from streams.records.requests import Occasion
 from streams.resources import data_dir
 from streams.testing.records import a_consent_event, a_number, an_inbound_sms, an_sms_requested
 from streams.topology import SMS_INBOUND, SMS_REQUESTED
@@ -39,6 +40,19 @@ def advert(bed: Bed, request_id: str) -> None:
     bed.request(an_sms_requested(request_id=request_id, recipient=NUMBER, valid_until=None))
 
 
+def ask(bed: Bed, request_id: str, event_id: str) -> None:
+    bed.request(
+        an_sms_requested(
+            request_id=request_id,
+            recipient=NUMBER,
+            valid_until=None,
+            purpose="confirmation",
+            campaign_id=None,
+            occasion=Occasion("confirmation", event_id),
+        )
+    )
+
+
 def test_a_stop_is_confirmed_once_though_the_worker_dies_before_asking(bed: Bed) -> None:
     bed.consent(a_consent_event(subject=NUMBER))
     reply(bed, "STOP")
@@ -64,13 +78,16 @@ def test_a_stop_is_confirmed_once_though_the_worker_dies_before_asking(bed: Bed)
     ]
 
 
-def test_a_consent_waits_for_a_yes_where_the_policy_wants_one(
+def test_a_consent_waits_for_a_yes_and_is_asked_for_once_where_the_policy_wants_it(
     kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     policy = tmp_path / "policy"
     shutil.copytree(data_dir("policies") / "default", policy)
-    with (policy / "policy.yaml").open("a") as manifest:
-        manifest.write("\nconfirm: {purposes: [marketing], within_days: 7}\n")
+    manifest = (policy / "policy.yaml").read_text()
+    manifest = manifest.replace("purposes:\n", "purposes:\n  confirmation: Is it yours?\n", 1)
+    (policy / "policy.yaml").write_text(
+        f"{manifest}\nconfirm: {{purposes: [marketing], within_days: 7}}\n"
+    )
     bed = Bed(kafka.bootstrap_servers, topic_prefix, tmp_path, policy_dir=policy)
 
     with bed.ready_gate(), working(bed, replies) as worker:
@@ -78,12 +95,19 @@ def test_a_consent_waits_for_a_yes_where_the_policy_wants_one(
         bed.consent(given)
         bed.flush()
         advert(bed, "before")
-        before = bed.decided(1)["before"]
+        for request_id in ("question", "again"):  # they may come in one batch
+            ask(bed, request_id, given.event_id)
+        decided = bed.decided(3)
         reply(bed, "Yes please", "m-2")
         worker.until(lambda: worker.handled("replies") == 1)
         advert(bed, "after")
-        after = bed.decided(2)["after"]
+        ask(bed, "late", given.event_id)
+        decided = bed.decided(5)
 
+    before, after = decided["before"], decided["after"]
     assert (before.reasons, before.facts["consent"]) == (("CONSENT_PENDING",), "PENDING")
+    assert decided["question"].verdict is Outcome.ALLOWED
+    assert decided["again"].reasons == ("DUPLICATE_REQUEST",)
+    assert decided["late"].reasons == ("NO_CONSENT",)
     assert before.consent_event_id == given.event_id
     assert (after.verdict, after.consent_event_id) == (Outcome.ALLOWED, given.event_id)

@@ -505,3 +505,12 @@ def test_what_was_confirmed_stays_when_the_person_asks_anew() -> None:
     outcome = folded((grant(), NOON), (yes(), NOON + 9), (again, NOON + 30))
 
     assert [each.confirmed_at for each in outcome.state.grants] == [NOON + 9, None]
+
+
+def test_however_often_a_form_is_sent_what_was_asked_is_known() -> None:
+    first = folded((grant(), NOON)).state
+    asked = replace(first, grants=(replace(first.grants[0], asked=(NOON,)),))
+
+    again = folded((grant("again", occurred_at=NOON + 20), NOON + 30), start=asked)
+
+    assert [(each.event_id, each.asked) for each in again.state.grants] == [("again", (NOON,))]

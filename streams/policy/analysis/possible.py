@@ -106,6 +106,13 @@ DEPENDENCIES: tuple[Dependency, ...] = (
         "only a reply that names the recipient's message answers one",
     ),
     Dependency(
+        ("purpose", "occasion", "asking"),
+        lambda purpose, occasion, asking: (
+            asking == "NONE" or (purpose == "confirmation" and occasion == "PRESENT")
+        ),
+        "only a question that names the consent asks for its confirmation",
+    ),
+    Dependency(
         ("purpose", "referral"),
         lambda purpose, referral: purpose != "invite" or referral != "NONE",
         "an invitation refers the recipient to us",
