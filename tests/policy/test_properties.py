@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.policy import once, readings
+from streams.policy import asking, once, readings
+from streams.policy.confirming import MAY_NEED_IT, Confirming
 from streams.policy.consent import consent_for
 from streams.policy.facts import VOCABULARY, Facts, assess
 from streams.policy.policy import Policy
@@ -17,6 +18,7 @@ from streams.policy.reasons import EMITTED_LATER, severest_first
 from streams.policy.rules import Then
 from streams.policy.verdicts import Allow
 from streams.policy.vocabulary import (
+    Asking,
     Consent,
     Frequency,
     Jurisdiction,
@@ -65,6 +67,7 @@ NEED_CONSENT = ("invite", "marketing")
 TIMES = st.integers(NOW - 5, NOW + 5)
 OFFSETS = st.integers(0, 20)
 DIGESTS = st.sampled_from([once.message_digest(b"s" * 16, reference) for reference in "123"])
+WANTED = Confirming(frozenset({"marketing", "invite"}), MAY_NEED_IT, within_ms=3)
 unhurried = settings(deadline=None)
 """A shared machine may stop a test for longer than any deadline."""
 
@@ -88,6 +91,8 @@ def grants() -> st.SearchStrategy[Grant]:
         expires_at=st.none() | TIMES,
         source=st.sampled_from(Source),
         event_id=OFFSETS.map(str),
+        confirmed_at=st.none() | TIMES,
+        asked=st.lists(TIMES, max_size=2).map(tuple),
     )
 
 
@@ -137,7 +142,11 @@ def messages(purposes: tuple[str, ...] = PURPOSES) -> st.SearchStrategy[SmsReque
         campaign_id=st.sampled_from((None, "spring", "paused")),
         valid_until=st.none() | TIMES,
         occasion=st.none()
-        | st.builds(Occasion, st.sampled_from(("order", "login", "inbound_sms")), st.just("1")),
+        | st.builds(
+            Occasion,
+            st.sampled_from(("order", "login", "inbound_sms", "confirmation")),
+            st.just("1"),
+        ),
         initiator=st.builds(Initiator, numbers, triggers) | st.just(confirmed_by_user()),
         named_persons=st.lists(named, max_size=2).map(tuple),
         claims=st.lists(
@@ -148,15 +157,19 @@ def messages(purposes: tuple[str, ...] = PURPOSES) -> st.SearchStrategy[SmsReque
 
 
 @unhurried
-@given(messages(), st.none() | states())
+@given(messages((*PURPOSES, "confirmation")), st.none() | states(), st.none() | st.just(WANTED))
 def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
-    message: SmsRequested, state: SubjectState | None
+    message: SmsRequested, state: SubjectState | None, wanted: Confirming | None
 ) -> None:
     campaigns = CampaignTable("paused", FRIEND)
-    assessed = assess(message, state, NameTable(FRIEND), campaigns, NOW)
-    view = consent_for(state, message.purpose, message.sender_id, message.campaign_id, NOW)
+    assessed = assess(message, state, NameTable(FRIEND), campaigns, NOW, confirming=wanted)
+    sender = message.sender_id
+    view = consent_for(state, message.purpose, sender, message.campaign_id, NOW, wanted)
+    about = asking.asked_about(message)
+    asks = asking.asking(state, about, sender, wanted, NOW) if about else Asking.NONE
     of_number = readings.member(state), readings.number(state, NOW), readings.upload(state, NOW)
-    assert assessed[1:] == (view.event_id, NOW, None, None)
+    named = view.event_id if asks is Asking.NONE else about
+    assert assessed[1:] == (named, NOW, None, None)
     assert assessed.facts == Facts(
         message.purpose,
         readings.readability(state),
@@ -176,6 +189,7 @@ def test_what_is_said_of_nothing_without_asking_is_what_the_readings_say(
         readings.claims(message),
         readings.occasion(message),
         once.answer(state, once.answered_message(message), NOW),
+        asks,
         once.referral(state, refers=once.refers(message)),
         Repetition.FIRST,
         Frequency.WITHIN,
