@@ -73,7 +73,7 @@ class Commit:
         if overlay.keys:
             self._learn(self._keys_next, partition)
         for subject_id, state in overlay.states.items():
-            value = codecs.subject_states.encode(state)
+            value = None if state is None else codecs.subject_states.encode(state)
             encoded.states[subject_id] = value
             self.outputs.append(Output(topics.changelog, partition, subject_id, value))
         position = self.positions[partition] = work.position(now_ms)

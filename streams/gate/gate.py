@@ -6,7 +6,8 @@ The gate: the loop that takes, joins, decides and commits.
     forever:
       1 take a batch of requests          intake.py
       2 read the barrier                  barrier.py: after the batch was taken, never before
-      3 fold state exactly up to it       folding.py, broadcast.py; what is late goes back
+      3 fold state exactly up to it       folding.py, broadcast.py; what is late goes back;
+                                          on a tick, forget what has run out
       4 decide each request               deciding.py
       5 one Kafka transaction             transaction.py
       6 after the commit                  overlay -> store; metrics, once
@@ -49,6 +50,7 @@ from streams.gate.work import Chain, Work
 from streams.sealing.signatures import Signer
 from streams.state.forgetting import Forgetting
 from streams.state.log_reader import At, LogReader
+from streams.state.running_out import RunningOut
 from streams.state.sends import Sends
 from streams.state.store import Store
 from streams.state.subjects import Subjects
@@ -122,6 +124,7 @@ class Gate:
         self._policy = policy
         self._store = store
         self._forgetting = Forgetting(store)
+        self._running_out = RunningOut(subjects)
         self._request_lag = RequestLag(barrier, topics.requests, telemetry)
         self._subjects = subjects
         self._sends = sends
@@ -132,6 +135,7 @@ class Gate:
         self._barrier_timeout = barrier_timeout_seconds
         self._tick = tick_seconds
         self._next_tick = 0.0
+        self._ticking = False
         self._backoff = 0.0
         self._commit_seconds = 0.0
         self._most_folded = MOST_FOLDED
@@ -187,7 +191,7 @@ class Gate:
 
     def _works(self, taken: Taken) -> list[Work]:
         """Return the partitions of this batch: those with requests, and all LIVE ones on a tick."""
-        ticking = time.monotonic() >= self._next_tick
+        ticking = self._ticking = time.monotonic() >= self._next_tick
         if ticking:
             self._next_tick = time.monotonic() + self._tick
             self._tell_lag()
@@ -327,6 +331,8 @@ class Gate:
 
     def _fold(self, work: Work, now_ms: int) -> None:
         self._folding.fold(work, self._most_folded, now_ms)
+        if self._ticking:
+            work.ran_out = self._running_out.step(work.partition, now_ms)
 
     def _decide(self, work: Work, now_ms: int) -> None:
         self._deciding.decide(work, Ground(self._policy.current, self._broadcast.offsets, now_ms))

@@ -126,6 +126,8 @@ class Work:
     consent_append_at: int = 0
     contacts_append_at: int = 0
     catching_up: bool = False
+    ran_out: int = 0
+    """States changed because a trace in them has ended."""
     noted: Noted | None = None
     """What it changed in the send memory; None before anything was decided."""
     send_checkpoint: int = 0
@@ -153,6 +155,7 @@ class Work:
             self.next_request != committed.request_offset
             or self.consent_offset != committed.consent_offset
             or self.contacts_offset != committed.contacts_offset
+            or self.ran_out > 0
         )
 
     @property

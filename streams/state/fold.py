@@ -502,7 +502,9 @@ def fold_contact(
     Apply one address-book entry, appended at ``appended_at`` (monotone).
 
     Its trace is kept until ``expires_at``, else ``kept_days`` after the upload. Idempotent; an
-    entry of an upload that was taken back adds nothing, whichever of the two comes first.
+    entry of an upload that was taken back adds nothing, whichever of the two comes first: that is
+    remembered until the entry, coming again, would have run out by itself. Where nothing changes
+    the very same state is returned.
     """
     until = entry.expires_at
     if until is None:
@@ -512,10 +514,14 @@ def fold_contact(
     match entry.kind:
         case ContactKind.WITHDRAWN:
             uploads = tuple(trace for trace in uploads if trace.upload_id != entry.upload_id)
-            # Until the entries themselves are gone from their topic, one may come again.
-            until = max(until, appended_at + kept_days * DAY_MS)
-            rest = tuple(each for each in taken if each.upload_id != entry.upload_id)
-            taken = (*rest, UploadTaken(entry.upload_id, until))[-MOST_UPLOADS:]
+            if entry.expires_at is None:
+                # The upload came before its withdrawal, so that its entries end before this.
+                until = max(until, appended_at + kept_days * DAY_MS)
+            same = [each.until for each in taken if each.upload_id == entry.upload_id]
+            until = max([until, *same])
+            if until > appended_at:
+                rest = tuple(each for each in taken if each.upload_id != entry.upload_id)
+                taken = (*rest, UploadTaken(entry.upload_id, until))[-MOST_UPLOADS:]
         case ContactKind.ADDED:
             stale = (
                 until <= appended_at
@@ -535,6 +541,20 @@ def fold_contact(
     if uploads == state.uploads and taken == state.uploads_taken:
         return state
     return _changed(state, uploads=uploads, uploads_taken=taken)
+
+
+def without_what_ran_out(state: SubjectState, now_ms: int) -> SubjectState | None:
+    """
+    Forget the traces of uploads that have run out; None where nothing else is known of the number.
+
+    The very same state where none has.
+    """
+    uploads = tuple(trace for trace in state.uploads if trace.expires_at > now_ms)
+    taken = tuple(each for each in state.uploads_taken if each.until > now_ms)
+    if uploads == state.uploads and taken == state.uploads_taken:
+        return state
+    left = _changed(state, uploads=uploads, uploads_taken=taken)
+    return None if left == SubjectState(state.subject_id) else left
 
 
 _MERGED = ""

@@ -115,6 +115,21 @@ class Store:
                 yield bytes(cursor.key())[2:], bytes(cursor.value())
                 found = cursor.next()
 
+    def states_after(
+        self, partition: int, subject_id: bytes, most: int
+    ) -> list[tuple[bytes, bytes]]:
+        """The next states of a partition behind this id, at most so many; the first behind b""."""
+        prefix = _PARTITION.pack(partition)
+        found: list[tuple[bytes, bytes]] = []
+        with self._read().cursor(self._states) as cursor:
+            there = cursor.set_range(prefix + subject_id)
+            if there and bytes(cursor.key()) == prefix + subject_id:
+                there = cursor.next()
+            while there and len(found) < most and bytes(cursor.key()).startswith(prefix):
+                found.append((bytes(cursor.key())[2:], bytes(cursor.value())))
+                there = cursor.next()
+        return found
+
     def reached(self, partition: int) -> Reached | None:
         """How far this partition goes; None when it has to be built from nothing."""
         raw = _bytes(self._read().get(_PARTITION.pack(partition), db=self._meta))

@@ -9,6 +9,7 @@ it is ever seen again; one that was committed moves it down.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -24,9 +25,9 @@ decode of some five microseconds."""
 
 @dataclass(slots=True)
 class Overlay:
-    """What a batch changed in one partition. A key of None is shredded."""
+    """What a batch changed in one partition. A key of None is shredded, a state of None removed."""
 
-    states: dict[bytes, SubjectState] = field(default_factory=dict)
+    states: dict[bytes, SubjectState | None] = field(default_factory=dict)
     keys: dict[bytes, SubjectKey | None] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
@@ -79,6 +80,8 @@ class Subjects:
             changed = overlay.states.get(subject_id)
             if changed is not None:
                 return changed
+            if subject_id in overlay.states:
+                return self._unknown(partition, subject_id)
         cache = self._cache.get(partition)
         if cache is None:
             cache = self._cache[partition] = {}
@@ -93,6 +96,25 @@ class Subjects:
         cache[subject_id] = state
         return state
 
+    def states_after(
+        self, partition: int, subject_id: bytes, most: int
+    ) -> list[tuple[bytes, SubjectState | None]]:
+        """
+        Give the next committed states behind this id, as the batch has left them; not remembered.
+
+        At most so many, in the order of the ids; b"" begins. None stands for one that cannot be
+        read: whoever needs it will say so.
+        """
+        changed = self.changed(partition).states
+        found: list[tuple[bytes, SubjectState | None]] = []
+        for each, raw in self._store.states_after(partition, subject_id, most):
+            state = changed.get(each)
+            if state is None:
+                with suppress(PartitionLost):
+                    state = _read(self._state_codec, raw, partition)
+            found.append((each, state))
+        return found
+
     def key(self, partition: int, subject_id: bytes) -> SubjectKey | None:
         """The subject's data key, or None where there is none or it was shredded."""
         overlay = self._overlays.get(partition)
@@ -104,6 +126,10 @@ class Subjects:
     def change(self, partition: int, state: SubjectState) -> None:
         """Put a new state into the batch's overlay."""
         self._overlay(partition).states[state.subject_id] = state
+
+    def remove(self, partition: int, subject_id: bytes) -> None:
+        """Forget with this batch that anything was known of a subject; its data key stays."""
+        self._overlay(partition).states[subject_id] = None
 
     def change_key(self, partition: int, subject_id: bytes, key: SubjectKey | None) -> None:
         """Put a new data key into the batch's overlay; None shreds it."""
@@ -147,6 +173,9 @@ class Subjects:
                 cache = self._cache.setdefault(partition, {})
                 self._bound(cache)
                 cache.update(overlay.states)
+                for gone in [each for each, state in overlay.states.items() if state is None]:
+                    # Not None: what is in doubt stands for it again.
+                    del cache[gone]
 
     def _bound(self, cache: dict[bytes, SubjectState | None]) -> None:
         if len(cache) >= MOST_CACHED // len(self._cache):
@@ -168,7 +197,7 @@ def _read(codec: RecordCodec[Kept], raw: bytes, partition: int) -> Kept:
 
 @dataclass(slots=True)
 class Encoded:
-    """The framed records of one overlay; None where a key is shredded."""
+    """The framed records of one overlay; None where a state is removed or a key shredded."""
 
     states: dict[bytes, bytes | None] = field(default_factory=dict)
     keys: dict[bytes, bytes | None] = field(default_factory=dict)
