@@ -449,6 +449,19 @@ CONSENT_LEDGER = Topic(
     plaintext=False,
 )
 
+# How many entries an upload has: what the receipts are counted against. Between two agents only.
+UPLOADS_SPLIT = Topic(
+    name="uploads.split",
+    key="upload id",
+    schemas=("UploadSplit",),
+    writers=(Role.WORKER,),
+    readers=(Role.WORKER,),
+    cleanup=Cleanup.DELETE,
+    retention_ms=SHORT_MS,
+    partitions=Partitions.LIKE_REQUESTS,
+    plaintext=False,
+)
+
 CONTACTS_SCREENED = Topic(
     name="contacts.screened",
     key="upload id",
@@ -532,6 +545,7 @@ TOPICS: tuple[Topic, ...] = (
     SMS_DECISIONS,
     NUMBERS_UNCHECKED,
     CONSENT_LEDGER,
+    UPLOADS_SPLIT,
     CONTACTS_SCREENED,
     UPLOADS_COMPLETED,
     HOURS_COUNTED,

@@ -29,6 +29,7 @@ from streams.records.contacts import (
     ContactsScreened,
     ContactsUploaded,
     UploadCompleted,
+    UploadSplit,
     UploadWithdrawn,
 )
 from streams.records.counted import HourCounted
@@ -228,6 +229,7 @@ class Codecs:
     policies: RecordCodec[PolicyArchived]
     uploads: RecordCodec[ContactsUploaded]
     upload_withdrawals: RecordCodec[UploadWithdrawn]
+    splits: RecordCodec[UploadSplit]
     screened: RecordCodec[ContactsScreened]
     receipts: RecordCodec[UploadCompleted]
     inbound: RecordCodec[InboundSms]
@@ -289,6 +291,7 @@ def open_codecs(
         policies=of(PolicyArchived),
         uploads=of(ContactsUploaded),
         upload_withdrawals=of(UploadWithdrawn),
+        splits=of(UploadSplit),
         screened=of(ContactsScreened),
         receipts=of(UploadCompleted),
         inbound=of(InboundSms),
@@ -328,6 +331,7 @@ RECORDS: tuple[type[Record], ...] = (
     PolicyArchived,
     ContactsUploaded,
     UploadWithdrawn,
+    UploadSplit,
     ContactsScreened,
     UploadCompleted,
     InboundSms,

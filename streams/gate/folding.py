@@ -11,6 +11,9 @@ Every record that stands below the barrier ends in exactly one of these ways:
   says whose it is;
 * dead-lettered, if nothing says whose it is.
 
+What an address-book entry says of its number is folded; which of its upload's entries are members
+is told to ``contacts.screened`` in the same transaction (:mod:`streams.state.screening`).
+
 A record whose key is another number than its subject restricts the key too, in case the key was
 right, but allows it nothing (:func:`streams.state.fold.fold_consent`).
 """
@@ -55,6 +58,7 @@ from streams.state.fold import (
     resolve_undecodable,
 )
 from streams.state.log_reader import At, Fetched, LogReader
+from streams.state.screening import Screening
 from streams.state.subjects import Subjects
 from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
@@ -133,10 +137,14 @@ class Folding:
             at_ms = max(work.consent_append_at, _timestamp(message))
             work.consent_append_at = at_ms
             self._consent(work, message, _Stood(partition, _offset(message), at_ms), now_ms)
+        # After the consent events of this turn, which are all there are below the barrier: else
+        # `most` has left no entries over.
+        screening = Screening(partition)
         for message in work.folded[contacts]:
             at_ms = max(work.contacts_append_at, _timestamp(message))
             work.contacts_append_at = at_ms
-            self._contact(work, message, at_ms)
+            self._contact(work, message, at_ms, screening, now_ms)
+        self._tell(work, screening, now_ms)
         work.consent_offset = max(work.consent_offset, self._folded_to(work, consent))
         work.contacts_offset = max(work.contacts_offset, self._folded_to(work, contacts))
         if any(self._folded_to(work, at) < work.targets[at] for at in (consent, contacts)):
@@ -340,7 +348,9 @@ class Folding:
 
     # ----------------------------------------------------------------------- address-book entries
 
-    def _contact(self, work: Work, message: Fetched, appended_at: int) -> None:
+    def _contact(
+        self, work: Work, message: Fetched, appended_at: int, screening: Screening, now_ms: int
+    ) -> None:
         try:
             entry: ContactEntry = self._codecs.contact_entries.decode(_bounded(message.value()))
             refuse_long(entry.upload_id)
@@ -364,16 +374,24 @@ class Folding:
                 work, message, stood, CONTACTS_ENTRIES.name, entry.partition, entry.subject_id
             )
             return
-        before = self._subjects.state(work.partition, entry.subject_id)
+        known = self._subjects.state(work.partition, entry.subject_id)
+        before = known or SubjectState(entry.subject_id)
         state = fold_contact(
-            before or SubjectState(entry.subject_id),
-            entry,
-            appended_at=appended_at,
-            kept_days=self._contact_entry_days,
+            before, entry, appended_at=appended_at, kept_days=self._contact_entry_days
         )
+        # Where nothing is to be kept not even the hash is.
         if state is not before:
             self._subjects.change(work.partition, state)
+        screening.add(entry, known, now_ms)
         work.tally.contacts[entry.kind.value] += 1
+
+    def _tell(self, work: Work, screening: Screening, now_ms: int) -> None:
+        """Write what was screened, each upload's to where its receipt is counted."""
+        for told in screening.told(now_ms):
+            key = told.upload_id.encode()
+            place = partition_of(key, self._partitions)
+            value = self._codecs.screened.encode(told)
+            work.outputs.append(Output(self._topics.screened, place, key, value))
 
     def _unreadable_entry(self, work: Work, message: Fetched, appended_at: int) -> None:
         """

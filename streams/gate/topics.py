@@ -10,6 +10,7 @@ from streams.topology import (
     CONSENT_EVENTS,
     CONSENT_LEDGER,
     CONTACTS_ENTRIES,
+    CONTACTS_SCREENED,
     DEAD_LETTERS,
     NAMES_CONSENTS,
     NUMBERS_UNCHECKED,
@@ -43,6 +44,7 @@ class GateTopics:
     decisions: str
     unchecked: str
     ledger: str
+    screened: str
     dead_letters: str
 
     @classmethod
@@ -63,6 +65,7 @@ class GateTopics:
             decisions=names.of(SMS_DECISIONS),
             unchecked=names.of(NUMBERS_UNCHECKED),
             ledger=names.of(CONSENT_LEDGER),
+            screened=names.of(CONTACTS_SCREENED),
             dead_letters=names.of(DEAD_LETTERS),
         )
 

@@ -1,4 +1,4 @@
-"""``contacts.uploaded``, ``contacts.screened``, ``uploads.completed``: address books."""
+"""``contacts.uploaded``, ``uploads.split``, ``contacts.screened``, ``uploads.completed``."""
 
 from __future__ import annotations
 
@@ -65,12 +65,38 @@ class UploadWithdrawn(Record):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class UploadSplit(Record):
+    """
+    What the worker made of an upload, or of its withdrawal, in numbers: what is to be counted.
+
+    ``entries`` were written, of the kind ADDED, or WITHDRAWN where ``withdrawn``; then they are
+    those that were still known, and the four other numbers are 0. ``gone_at`` is when the last of
+    them neither counts nor lies in its topic any more.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("upload_id", "withdrawn")
+
+    upload_id: str
+    uploader_id: bytes
+    contacts: int
+    entries: int
+    invalid: int
+    duplicates: int
+    own_number: int
+    withdrawn: bool
+    split_at: int
+    gone_at: int
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class ContactsScreened(Record):
     """
     Which entries of an upload a gate has folded, and which of them are members.
 
     ``members`` are positions among ``screened``: people who are registered and allow to be found.
-    All others are told apart by nothing. ``partition`` is where the gate found the entries.
+    All others are told apart by nothing. ``taken_back`` are positions whose provenance ended, since
+    the upload was withdrawn. ``partition`` is where the gate found the entries. A position may be
+    told more than once; the first time counts (:mod:`streams.contacts.receipts`).
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("upload_id", "partition")
@@ -81,6 +107,7 @@ class ContactsScreened(Record):
     screened: tuple[int, ...]
     members: tuple[int, ...]
     screened_at: int
+    taken_back: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,7 +117,10 @@ class UploadCompleted(Record):
 
     ``contacts`` came in; ``invalid``, ``duplicates`` and ``own_number`` of them made no entry;
     ``entries`` did, of which ``matched`` are members who allow to be found and ``forgotten`` are
-    not. ``last_trace_at`` is when the last keyed hash of the upload goes; null: none is kept.
+    not. ``last_trace_at`` is when the last keyed hash of the upload neither counts nor lies in
+    ``contacts.entries`` any more; null: there was none. ``withdrawn`` says that the upload was
+    taken back, and everywhere; then it is the receipt of that, with the numbers of the upload as
+    far as they were still known.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("upload_id", "withdrawn", "completed_at")

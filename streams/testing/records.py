@@ -16,6 +16,7 @@ from streams.records.contacts import (
     UploadBasis,
     UploadCompleted,
     UploadedContact,
+    UploadSplit,
     UploadWithdrawn,
 )
 from streams.records.counted import HourCounted
@@ -353,6 +354,25 @@ def an_upload(**changes: Any) -> ContactsUploaded:
 def an_upload_withdrawn(**changes: Any) -> UploadWithdrawn:
     """Build the end of :func:`an_upload`."""
     return replace(UploadWithdrawn("upload-1", a_number(1), NOON), **changes)
+
+
+def an_upload_split(**changes: Any) -> UploadSplit:
+    """Build what the worker made of :func:`an_upload`: an entry of each contact."""
+    return replace(
+        UploadSplit(
+            upload_id="upload-1",
+            uploader_id=AN_UPLOADER_ID,
+            contacts=2,
+            entries=2,
+            invalid=0,
+            duplicates=0,
+            own_number=0,
+            withdrawn=False,
+            split_at=NOON - A_DAY_MS,
+            gone_at=NOON + 29 * A_DAY_MS,
+        ),
+        **changes,
+    )
 
 
 def a_contacts_screened(**changes: Any) -> ContactsScreened:
