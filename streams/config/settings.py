@@ -28,7 +28,10 @@ from streams.topology import (
     BY_NAME,
     CONSENT_EVENTS,
     CONSENT_EVENTS_MIN_MS,
+    CONTACTS_ENTRIES,
+    DAY_MS,
     HOUR_MS,
+    SHORT_MS,
     UNITS_MS,
     Topic,
     TopicNames,
@@ -375,7 +378,8 @@ class Settings(BaseModel):
         le=3_650,
         description="For how many days an address-book entry counts: so long is the keyed hash of "
         "a number kept that stood in an upload. With 0 nothing of it is kept: members are found "
-        "all the same, but a decision cannot name the upload as its reason.",
+        "all the same, but a decision cannot name the upload as its reason. contacts.entries is "
+        "kept as long, but for a week at least, unless `retention` says otherwise.",
     )
     contact_purposes: Annotated[tuple[str, ...], BeforeValidator(_as_texts)] = Field(
         ("contact_a_friend",),
@@ -494,8 +498,15 @@ class Settings(BaseModel):
         return TopicNames(self.topic_prefix, self.topic_names)
 
     def configured(self, topic: Topic) -> Topic:
-        """Return the topic with the retention that these settings give it."""
+        """
+        Return the topic with the retention that these settings give it.
+
+        Address-book entries lie in theirs for as long as they count, so that a state can be rebuilt
+        from it, and not longer; but for a week in any case, since a gate may stand still.
+        """
         kept_ms = self.retention.get(topic.name)
+        if kept_ms is None and topic is CONTACTS_ENTRIES:
+            kept_ms = max(self.contact_entry_days * DAY_MS, SHORT_MS)
         return topic if kept_ms is None else topic.kept_for(kept_ms)
 
 

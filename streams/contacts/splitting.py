@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from streams.contacts.numbers import as_e164
+from streams.errors import TooLarge
 from streams.records.contacts import ContactsUploaded, UploadBasis, UploadWithdrawn
 from streams.records.events import ContactEntry, ContactKind
 
@@ -19,6 +20,10 @@ DAY_MS: Final = 86_400_000
 
 PIECE: Final = 500
 """Contacts that are read at a time: some 10 ms, so that whoever splits can do other things too."""
+
+MOST_WRITTEN: Final = 200_000
+"""Different texts that are read as a number in one upload: four seconds, in which the worker splits
+no other. No address book has as many; the same text again costs nothing."""
 
 
 @dataclass(slots=True)
@@ -46,6 +51,7 @@ class Splitting:
 
     ``subject_id`` gives a number's keyed hash and ``partition`` its partition. ``keep_days`` is for
     how long an entry counts from the upload on: 0 keeps nothing of it, but it is still screened.
+    ``appended_at`` is when the upload came in: one that is dated later is not kept for longer.
     ``contact_purposes`` are the purposes that tell a user that contacts will be written to.
     """
 
@@ -56,6 +62,7 @@ class Splitting:
         subject_id: Callable[[str], bytes],
         partition: Callable[[str], int],
         keep_days: int,
+        appended_at: int,
         contact_purposes: Iterable[str],
     ) -> None:
         self.counts = Counts()
@@ -63,7 +70,7 @@ class Splitting:
         self._upload = upload
         self._subject_id = subject_id
         self._partition = partition
-        self._expires_at = upload.uploaded_at + keep_days * DAY_MS
+        self.expires_at: Final = min(upload.uploaded_at, appended_at) + keep_days * DAY_MS
         self._mandatory = not upload.basis.optional
         self._undisclosed = undisclosed(upload.basis, contact_purposes)
 
@@ -71,25 +78,33 @@ class Splitting:
         """
         Give the entries in pieces of at most :data:`PIECE`, and count. For once through.
 
-        An entry's position is where its number stands first. Memory: 16 bytes and a set's slot for
-        each distinct number, whatever the number of contacts.
+        An entry's position is where its number stands first. Memory: 16 bytes and two slots for
+        each distinct number, whatever the number of contacts. Raises :class:`TooLarge` beyond
+        :data:`MOST_WRITTEN`.
         """
         upload, counts = self._upload, self.counts
         seen: set[bytes] = set()
+        read: dict[str, bytes | None] = {}
         piece: list[ContactEntry] = []
         for position, contact in enumerate(upload.contacts):
             if position % PIECE == 0 and position:
                 yield piece
                 piece = []
             counts.contacts += 1
-            number = as_e164(contact.number, upload.default_region)
-            if number is None:
+            written, number = contact.number, None
+            if written in read:
+                subject_id = read[written]
+            else:
+                if len(read) >= MOST_WRITTEN:
+                    raise TooLarge(f"An upload has at most {MOST_WRITTEN:,} different numbers.")
+                number = as_e164(written, upload.default_region)
+                subject_id = None if number is None else self._subject_id(number)
+                read[written] = subject_id
+            if subject_id is None:
                 counts.invalid += 1
-                continue
-            subject_id = self._subject_id(number)
-            if subject_id == self.uploader_id:
+            elif subject_id == self.uploader_id:
                 counts.own_number += 1
-            elif subject_id in seen:
+            elif number is None or subject_id in seen:
                 counts.duplicates += 1
             else:
                 seen.add(subject_id)
@@ -110,7 +125,7 @@ class Splitting:
             mandatory=self._mandatory,
             undisclosed=self._undisclosed,
             uploaded_at=upload.uploaded_at,
-            expires_at=self._expires_at,
+            expires_at=self.expires_at,
         )
 
 
@@ -124,9 +139,13 @@ def undisclosed(basis: UploadBasis, contact_purposes: Iterable[str]) -> bool:
 
 
 def withdrawn_entries(
-    withdrawal: UploadWithdrawn, uploader_id: bytes, places: Iterable[Place]
+    withdrawal: UploadWithdrawn, uploader_id: bytes, places: Iterable[Place], expires_at: int | None
 ) -> Iterator[ContactEntry]:
-    """Give the entries that take an upload's provenance back, one for each that it had."""
+    """
+    Give the entries that take an upload's provenance back, one for each that it had.
+
+    ``expires_at`` is when those run out by themselves: until then one that comes again is refused.
+    """
     for place in places:
         yield ContactEntry(
             entry_id=f"{withdrawal.upload_id}/{place.position}/withdrawn",
@@ -139,4 +158,5 @@ def withdrawn_entries(
             mandatory=False,
             undisclosed=False,
             uploaded_at=withdrawal.withdrawn_at,
+            expires_at=expires_at,
         )

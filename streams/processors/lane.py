@@ -336,16 +336,18 @@ class Lane:
     ) -> None:
         """Do steps 4 and 5."""
         changes = state.changes()
+        tombstones = [self._state_record(key, None) for key in self._deleted if key not in changes]
         if not changes:
-            await self._delivered(outputs)
+            # Their deletion counts already: what they held must not stay until something changes.
+            await self._delivered([*outputs, *tombstones])
             await self._delivered(then)
+            self._deleted = ()
             return
         batch = self._mark.batch + 1
         entries = [
             self._state_record(key, Entry(batch, value, self._kept.get(key)).framed())
             for key, value in changes.items()
         ]
-        tombstones = [self._state_record(key, None) for key in self._deleted if key not in changes]
         await self._delivered([*outputs, *tombstones, *entries])
         await self._delivered(then)
         await self._marked(Mark(batch, applied))

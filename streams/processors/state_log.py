@@ -11,7 +11,7 @@ Kafka's records are written one by one, and a process may die between any two of
 
 Read back, an entry of a later batch than the mark's is one whose batch never ended: the value it
 replaced counts, and is written again at once (:attr:`Restored.repairs`), before anything new is.
-A deleted key is an entry without a value, and a tombstone once a later batch is written: never
+A deleted key is an entry without a value, and a tombstone with the next batch or timer: never
 before its mark, since the value it replaced would be gone.
 
 All keys of a partition lie in one partition of the topic and are written by one idempotent

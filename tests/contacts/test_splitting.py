@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.config import load
+from streams.contacts import splitting as splitting_module
+from streams.contacts.numbers import as_e164
 from streams.contacts.splitting import (
     DAY_MS,
     PIECE,
@@ -18,6 +20,7 @@ from streams.contacts.splitting import (
     undisclosed,
     withdrawn_entries,
 )
+from streams.errors import TooLarge
 from streams.kafka.placement import partition_of
 from streams.records.contacts import ContactsUploaded, UploadBasis, UploadedContact
 from streams.records.events import ContactEntry, ContactKind
@@ -37,6 +40,7 @@ def split(upload: ContactsUploaded, keep_days: int = 30) -> tuple[Splitting, lis
         subject_id=IDS.of,
         partition=lambda number: partition_of(number.encode(), PARTITIONS),
         keep_days=keep_days,
+        appended_at=NOON + DAY_MS,
         contact_purposes=TOLD,
     )
     return splitting, [entry for piece in splitting.pieces() for entry in piece]
@@ -120,7 +124,11 @@ def test_withdrawn_entries_take_the_trace_back() -> None:
     upload = an_upload(uploaded_at=NOON)
     splitting, entries = split(upload)
     places = [Place(entry.subject_id, entry.partition, entry.position) for entry in entries]
-    back = list(withdrawn_entries(an_upload_withdrawn(), splitting.uploader_id, places))
+    back = list(
+        withdrawn_entries(
+            an_upload_withdrawn(), splitting.uploader_id, places, splitting.expires_at
+        )
+    )
     assert [entry.partition for entry in back] == [entry.partition for entry in entries]
     assert not {entry.entry_id for entry in back} & {entry.entry_id for entry in entries}
     for added, withdrawn in zip(entries, back, strict=True):
@@ -138,6 +146,7 @@ def test_hostile_uploads_are_split_in_pieces_of_bounded_size() -> None:
         subject_id=IDS.of,
         partition=lambda number: 0,
         keep_days=30,
+        appended_at=NOON + DAY_MS,
         contact_purposes=TOLD,
     )
     pieces = list(splitting.pieces())
@@ -145,6 +154,56 @@ def test_hostile_uploads_are_split_in_pieces_of_bounded_size() -> None:
     assert len(pieces) == 4
     assert splitting.counts.entries == 1
     assert splitting.counts.duplicates == 3 * PIECE - 1
+
+
+def test_a_million_duplicates_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def reading(written: str, region: str) -> str | None:
+        read.append(written)
+        return as_e164(written, region)
+
+    monkeypatch.setattr(splitting_module, "as_e164", reading)
+    upload = an_upload(contacts=(UploadedContact(a_number(7)), UploadedContact("none")) * 500_000)
+    splitting, entries = split(upload)
+    assert len(entries) == 1
+    assert (splitting.counts.duplicates, splitting.counts.invalid) == (499_999, 500_000)
+    assert read == [a_number(7), "none"]
+
+
+def test_more_different_numbers_than_an_address_book_has_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(splitting_module, "MOST_WRITTEN", 3)
+    many = [a_number(n) for n in range(4)]
+    assert len(split(book(many[:3] * 2, uploader=a_number(9)))[1]) == 3
+    with pytest.raises(TooLarge):
+        split(book(many))
+
+
+def test_an_upload_dated_ahead_is_kept_for_no_longer() -> None:
+    splitting, [entry, _] = split(an_upload(uploaded_at=NOON + 900 * DAY_MS), keep_days=30)
+    assert entry.expires_at == splitting.expires_at == NOON + (1 + 30) * DAY_MS
+
+
+@pytest.mark.parametrize("keep_days", [0, 1, 30, 90])
+def test_what_comes_again_after_its_withdrawal_never_counts(keep_days: int) -> None:
+    """Whatever the gate's own setting has become meanwhile, and however late it comes."""
+    upload = an_upload(uploaded_at=NOON)
+    splitting, [added, _] = split(upload, keep_days=keep_days)
+    place = Place(added.subject_id, added.partition, added.position)
+    [back] = withdrawn_entries(
+        an_upload_withdrawn(), splitting.uploader_id, [place], splitting.expires_at
+    )
+    for kept_days in (0, 30):
+        for later in range(0, 100, 7):
+            state = SubjectState(added.subject_id)
+            for entry, day in ((added, 0), (back, 1), (added, 1 + later)):
+                at = NOON + day * DAY_MS
+                state = fold_contact(state, entry, appended_at=at, kept_days=kept_days)
+            assert state.uploads == ()
+            if later >= keep_days:
+                assert state.uploads_taken == (), "nor is it remembered for longer"
 
 
 def test_the_settings_say_which_purposes_count_and_for_how_long() -> None:

@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from confluent_kafka import Producer
 
-from streams.processors.uploads import FORGET_SECONDS, uploads
-from streams.records.contacts import ContactsUploaded, UploadedContact, UploadWithdrawn
+from streams.kafka.clients import producer_config
+from streams.processors.uploads import FORGET_SECONDS, UPLOAD_MAX_BYTES, uploads
+from streams.records.contacts import (
+    ContactsUploaded,
+    UploadedContact,
+    UploadSplit,
+    UploadWithdrawn,
+)
 from streams.records.events import ContactEntry, ContactKind
 from streams.telemetry import metrics
 from streams.telemetry.labels import EventOutcome
 from streams.testing.records import a_number, an_upload, an_upload_withdrawn
-from streams.topology import CONTACTS_ENTRIES, CONTACTS_UPLOADED
-from tests.gate.bed import Bed
+from streams.topology import (
+    CONTACTS_ENTRIES,
+    CONTACTS_UPLOADED,
+    DEAD_LETTERS,
+    SHORT_MS,
+    UPLOADS_SPLIT,
+    WORKER_STATE,
+)
+from tests.gate.bed import Bed, now_ms
 from tests.processors.bed import working
 
 pytestmark = pytest.mark.kafka
@@ -92,6 +106,75 @@ def test_a_large_upload_and_small_ones(bed: Bed) -> None:
     assert sum(entry.upload_id == "small" for entry in found) == 3
     back = [entry for entry in entries(bed) if entry.kind is ContactKind.WITHDRAWN]
     assert len({entry.subject_id for entry in back}) == len(many)
+
+
+def splits(bed: Bed) -> list[UploadSplit]:
+    """What the agent said of uploads, for the receipts."""
+    read = bed.read(bed.settings.names.of(UPLOADS_SPLIT))
+    found = [bed.codecs.splits.decode(record.value()) for record in read]
+    for record, split in zip(read, found, strict=True):
+        assert record.key() == split.upload_id.encode()
+        assert record.partition() == bed.partition(split.upload_id)
+    return found
+
+
+def test_an_upload_that_comes_after_its_withdrawal_makes_nothing(bed: Bed) -> None:
+    upload = an_upload(contacts=book([a_number(23)]), uploaded_at=now_ms())
+    with working(bed, uploads) as worker:
+        for record in (upload, an_upload_withdrawn(upload_id=upload.upload_id), upload):
+            say(bed, record)
+        worker.until(lambda: worker.handled("uploads") == 3)
+    assert [entry.kind for entry in entries(bed)] == [ContactKind.ADDED, ContactKind.WITHDRAWN]
+    added, back = entries(bed)
+    # Until the entry would have run out by itself; one that comes again counts no longer.
+    assert back.expires_at == added.expires_at
+    assert [split.withdrawn for split in splits(bed)] == [False, True]
+    assert [split.entries for split in splits(bed)] == [1, 1]
+
+
+def test_where_nothing_is_kept_the_worker_keeps_nothing_either(bed: Bed) -> None:
+    upload = an_upload(contacts=book([a_number(23)]))
+    with working(bed, uploads, contact_entry_days=0) as worker:
+        say(bed, upload)
+        worker.until(lambda: worker.handled("uploads") == 1)
+        of_contact = bed.keyring.subject_ids.of(a_number(23))
+        kept = bed.read(bed.settings.names.of(WORKER_STATE))
+        assert not [each for each in kept if of_contact in (each.value() or b"")]
+        say(bed, an_upload_withdrawn(upload_id=upload.upload_id))
+        worker.until(lambda: worker.handled("uploads") == 2)
+    assert len(entries(bed)) == 1
+    first, second = splits(bed)
+    # It lies in its topic for a week at least, and until its segment is closed.
+    assert first.gone_at - first.split_at == SHORT_MS + SHORT_MS // 4
+    assert (second.withdrawn, second.entries) == (True, 0)
+
+
+def test_hostile_uploads_are_counted_or_put_aside_and_nothing_stops(bed: Bed) -> None:
+    topic = bed.settings.names.of(CONTACTS_UPLOADED)
+    uploader = a_number(1)
+    names = [UploadedContact(a_number(40), "\x00\x1b[2J\u202e\ud7ff" * 50)]
+    million = an_upload(upload_id="million", contacts=(UploadedContact(a_number(41)),) * 1_000_000)
+    large = Producer({**producer_config(bed.settings), "message.max.bytes": 40_000_000})
+    with working(bed, uploads) as worker:
+        for value in (bed.codecs.uploads.encode(million), bytes(UPLOAD_MAX_BYTES + 1)):
+            large.produce(topic, value, uploader.encode(), bed.partition(uploader))
+        assert large.flush(30) == 0
+        say(bed, an_upload(upload_id="empty", contacts=()))
+        say(bed, an_upload(upload_id="names", contacts=tuple(names)))
+        say(bed, an_upload(upload_id="\x00/\n", contacts=book(["9" * 10_000, "\x00", ""])))
+        worker.until(lambda: worker.handled("uploads") == 4, 60)
+        worker.until(lambda: worker.handled("uploads", EventOutcome.DEAD_LETTERED) == 1)
+    found = {split.upload_id: split for split in splits(bed)}
+    assert {upload_id: split.entries for upload_id, split in found.items()} == {
+        "million": 1,
+        "empty": 0,
+        "names": 1,
+        "\x00/\n": 0,
+    }
+    assert found["million"].duplicates == 999_999
+    assert found["\x00/\n"].invalid == 3
+    [letter] = bed.read(bed.settings.names.of(DEAD_LETTERS))
+    assert letter.value() is None, "it stays where it stands: it would not fit"
 
 
 def test_what_cannot_be_judged_is_dead_lettered_and_nothing_stops(bed: Bed) -> None:
