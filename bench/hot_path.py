@@ -37,6 +37,7 @@ from streams.gate.transaction import Output
 from streams.gate.work import Chain, Work
 from streams.kafka.placement import partition_of
 from streams.policy.policy import load_policy
+from streams.policy.templates import NO_TEMPLATES
 from streams.records.subject import Position
 from streams.resources import data_dir
 from streams.sealing.keyring import open_keyring
@@ -145,6 +146,7 @@ class Bench:
             data_keys=data_keys,
             names=NameConsentTable(),
             campaigns=campaigns,
+            templates=NO_TEMPLATES,
             topics=self.topics,
             partitions=PARTITIONS,
             group_id="bench",

@@ -282,7 +282,7 @@ NAMES_CONSENTS = Topic(
 
 TEMPLATES = Topic(
     name="templates",
-    key="template id and version",
+    key="`<template id>#<version>`",
     schemas=("Template",),
     writers=(Role.SERVICES,),
     readers=(Role.GATE,),
@@ -555,10 +555,10 @@ TOPICS: tuple[Topic, ...] = (
 )
 """Every topic, inputs first."""
 
-BROADCAST: tuple[Topic, ...] = (NAMES_CONSENTS, CAMPAIGNS)
+BROADCAST: tuple[Topic, ...] = (NAMES_CONSENTS, CAMPAIGNS, TEMPLATES)
 """
 The topics that every gate reads whole from the beginning at every start, before the first decision,
-and follows under the same barrier as its own state. ``templates`` joins them when it has a reader.
+and follows under the same barrier as its own state.
 """
 
 BY_NAME: Mapping[str, Topic] = {topic.name: topic for topic in TOPICS}

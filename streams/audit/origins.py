@@ -308,6 +308,17 @@ def _asking(tried: Tried) -> str:
     return f"it asks about consent event {event_id}{_line_of(tried, event_id)}"
 
 
+def _template(tried: Tried) -> str:
+    template = tried.case.request.template_id
+    match _value(tried, "template"):
+        case "MATCH":
+            return f"template {template} and the request's parameters make this text"
+        case "UNKNOWN":
+            return f"no approved version of template {template} is known"
+        case _:
+            return f"template {template} and the request's parameters make another text"
+
+
 def _value(tried: Tried, fact: str) -> str:
     return tried.assessment.facts.as_map()[fact]
 
@@ -362,4 +373,5 @@ _TELLERS: Final[dict[str, Callable[[Tried], str]]] = {
     "opt_out": _opt_out,
     "referrer": _referrer,
     "revocation": _revocation,
+    "template": _template,
 }

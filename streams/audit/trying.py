@@ -21,7 +21,8 @@ from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.records.decisions import Outcome, Refusal, SmsDecision
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
 from streams.records.subject import SubjectState
-from streams.state.broadcast import CampaignTable, NameConsentTable
+from streams.records.templates import Template, template_key
+from streams.state.broadcast import CampaignTable, NameConsentTable, TemplateTable
 from streams.state.fold import fold_consent, fold_contact
 from streams.state.sends import entry_of_decision, request_digest, sent_before, with_entry
 
@@ -99,6 +100,7 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
     """
     states: dict[bytes, SubjectState] = {}
     names, campaigns = NameConsentTable(), CampaignTable(made_up_id)
+    templates = TemplateTable()
     refused = []
     sends = b""
     for offset, item in enumerate(case.history):
@@ -137,12 +139,23 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
                     sends = with_entry(sends, remembered, case.at - policy.caps.horizon_ms)
             case Campaign():
                 campaigns.apply(item.record)
+            case Template():
+                template = item.record
+                templates.apply(template_key(template.template_id, template.version), template)
             case _:
                 assert_never(item.record)
     state = states.get(made_up_id(case.recipient))
     sent = _sent_before(case, policy, sends, None if state is None else state.erased_at)
     assessment = assess(
-        case.request, state, names, campaigns, case.at, policy.registers, policy.confirming, sent
+        case.request,
+        state,
+        names,
+        campaigns,
+        case.at,
+        policy.registers,
+        policy.confirming,
+        sent,
+        templates,
     )
     return Tried(
         case, policy.decide(assessment), assessment, state, names, campaigns, tuple(refused)

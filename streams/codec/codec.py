@@ -47,6 +47,7 @@ from streams.records.record import Record
 from streams.records.requests import SmsRequested
 from streams.records.sends import SendsRemembered
 from streams.records.subject import Position, SubjectKey, SubjectState
+from streams.records.templates import Template
 from streams.topology import TOPICS, TopicNames
 
 if TYPE_CHECKING:
@@ -218,6 +219,7 @@ class Codecs:
     contact_entries: RecordCodec[ContactEntry]
     name_consents: RecordCodec[NameConsent]
     campaigns: RecordCodec[Campaign]
+    templates: RecordCodec[Template]
     subject_states: RecordCodec[SubjectState]
     subject_keys: RecordCodec[SubjectKey]
     positions: RecordCodec[Position]
@@ -280,6 +282,7 @@ def open_codecs(
         contact_entries=of(ContactEntry),
         name_consents=of(NameConsent),
         campaigns=of(Campaign),
+        templates=of(Template),
         subject_states=of(SubjectState),
         subject_keys=of(SubjectKey),
         positions=of(Position),
@@ -320,6 +323,7 @@ RECORDS: tuple[type[Record], ...] = (
     ContactEntry,
     NameConsent,
     Campaign,
+    Template,
     SubjectState,
     SubjectKey,
     Position,

@@ -206,6 +206,7 @@ def assembled(
                 data_keys=data_keys,
                 names=broadcast.names,
                 campaigns=broadcast.campaigns,
+                templates=broadcast.templates,
                 topics=topics,
                 partitions=cluster.partitions,
                 group_id=settings.group_id,

@@ -49,6 +49,7 @@ from streams.policy.facts import (
 from streams.policy.once import after_sending
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
+from streams.policy.templates import Templates
 from streams.records.decisions import Outcome
 from streams.records.e164 import is_e164
 from streams.records.numbers import NumberUnchecked
@@ -150,6 +151,7 @@ class Deciding:
         data_keys: DataKeys,
         names: NameConsents,
         campaigns: Campaigns,
+        templates: Templates,
         topics: GateTopics,
         partitions: int,
         group_id: str,
@@ -161,6 +163,7 @@ class Deciding:
         self._data_keys = data_keys
         self._names = names
         self._campaigns = campaigns
+        self._templates = templates
         self._topics = topics
         self._partitions = partitions
         self._group_id = group_id
@@ -214,7 +217,7 @@ class Deciding:
         own_headers = headers_of(message)
         if own_headers and size_of(None, None, own_headers) > HEADERS_MAX_BYTES:
             raise TooLarge(f"The headers are larger than the {HEADERS_MAX_BYTES} bytes that pass.")
-        request_id, recipient, valid_until, _, body, kept = self._recogniser.read(raw)
+        request_id, recipient, valid_until, parameters, body, kept = self._recogniser.read(raw)
         if size > IDENTIFIERS_MAX_CHARACTERS:  # else its texts are not longer than that either
             refuse_long(request_id)
         partition = work.partition
@@ -238,6 +241,8 @@ class Deciding:
             batch.policy.registers,
             batch.policy.confirming,
             sent,
+            parameters,
+            self._templates,
         )
         facts, consent_event_id, *_ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))

@@ -22,6 +22,7 @@ from streams.topology import (
     SMS_SENDS,
     SUBJECTS_KEYS,
     SUBJECTS_STATE,
+    TEMPLATES,
     TopicNames,
 )
 
@@ -35,6 +36,7 @@ class GateTopics:
     contacts: str
     names: str
     campaigns: str
+    templates: str
     policies: str
     changelog: str
     keys: str
@@ -56,6 +58,7 @@ class GateTopics:
             contacts=names.of(CONTACTS_ENTRIES),
             names=names.of(NAMES_CONSENTS),
             campaigns=names.of(CAMPAIGNS),
+            templates=names.of(TEMPLATES),
             policies=names.of(POLICIES),
             changelog=names.of(SUBJECTS_STATE),
             keys=names.of(SUBJECTS_KEYS),
@@ -76,4 +79,4 @@ class GateTopics:
     @property
     def broadcast(self) -> list[At]:
         """The partitions that every gate reads whole."""
-        return [At(self.names, 0), At(self.campaigns, 0)]
+        return [At(self.names, 0), At(self.campaigns, 0), At(self.templates, 0)]

@@ -44,6 +44,13 @@ from streams.policy.readings import (
 )
 from streams.policy.regions import law_of, regions_of, regions_of_number, zones_of_message
 from streams.policy.registers import NO_REGISTERS, Registers
+from streams.policy.templates import (
+    NO_TEMPLATES,
+    Templates,
+    TemplateUse,
+    template_match,
+    template_use,
+)
 from streams.policy.texts import marks_of_text, opt_out, sender
 from streams.policy.vocabulary import (
     Answer,
@@ -77,6 +84,7 @@ from streams.policy.vocabulary import (
     State,
     Suppression,
     Taint,
+    TemplateMatch,
     Upload,
     Validity,
     Voice,
@@ -129,6 +137,7 @@ class Facts(NamedTuple):
     opt_out: OptOut
     referrer: Referrer
     revocation: Revocation
+    template: TemplateMatch
 
     def as_map(self) -> dict[str, str]:
         """Give the facts as a decision records them: name to value."""
@@ -184,6 +193,7 @@ VOCABULARY: dict[str, type[FactValue]] = {
     "opt_out": OptOut,
     "referrer": Referrer,
     "revocation": Revocation,
+    "template": TemplateMatch,
 }
 """Every fact but ``purpose`` with its type, in the order of :class:`Facts`."""
 
@@ -242,6 +252,7 @@ class Content(NamedTuple):
     region: str | None
     referrer: str | None
     """The name that the text must show of who refers the recipient; blank: nobody may."""
+    template: TemplateUse | None
 
 
 def content_of(
@@ -265,6 +276,7 @@ def content_of(
         user is not None and campaigns.user_paused(user),
         request.region,
         referred_by(request),
+        template_use(request),
     )
 
 
@@ -288,6 +300,7 @@ def assess(
     registers: Registers = NO_REGISTERS,
     confirming: Confirming | None = None,
     sent: SentBefore = NOTHING_SENT,
+    templates: Templates = NO_TEMPLATES,
 ) -> Assessment:
     """
     Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
@@ -307,6 +320,8 @@ def assess(
         registers,
         confirming,
         sent,
+        request.template_params,
+        templates,
     )
 
 
@@ -319,8 +334,10 @@ def assess_content(
     recipient: str,
     body: str,
     registers: Registers,
-    confirming: Confirming | None = None,
-    sent: SentBefore = NOTHING_SENT,
+    confirming: Confirming | None,
+    sent: SentBefore,
+    parameters: Mapping[str, str],
+    templates: Templates,
 ) -> Assessment:
     """
     Join what was read from the message with its recipient's state: :func:`assess` in parts.
@@ -344,6 +361,7 @@ def assess_content(
         user_paused,
         place,
         referrer_name,
+        use,
     ) = content
     repetition, frequency, slot_at = sent
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
@@ -405,6 +423,9 @@ def assess_content(
             _NO_REVOCATION
             if state is None or not state.withdrawals
             else revocation(state, purpose, event_id),
+            _NO_TEMPLATE
+            if use is None
+            else template_match(use, parameters, body, law, templates, now_ms),
         ),
     )
     # A question names the consent that it is about.
@@ -476,6 +497,7 @@ _LINKS = {
 _MARKS_NONE = Marks.NONE
 _NO_REFERRER = Referrer.NONE
 _NO_REVOCATION = Revocation.NONE
+_NO_TEMPLATE = TemplateMatch.NONE
 
 _GRANTED = Consent.GRANTED
 _READABLE = State.READABLE
@@ -526,4 +548,5 @@ def nothing_known(purpose: str) -> Facts:
         *_TEXT_UNREAD,
         Referrer.NONE,
         Revocation.NONE,
+        TemplateMatch.NONE,
     )

@@ -122,14 +122,6 @@ class Reason(Enum):
     QUIET_HOURS = "QUIET_HOURS"
 
 
-EMITTED_LATER: frozenset[Reason] = frozenset(
-    {
-        Reason.TEMPLATE_UNKNOWN,  # templates
-        Reason.TEMPLATE_MISMATCH,
-    }
-)
-"""Reasons whose facts are not read yet. A rule that names one fails at load."""
-
 GIVEN_BY_THE_GATE: frozenset[Reason] = frozenset(
     {
         Reason.STATE_UNDECODABLE,

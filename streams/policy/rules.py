@@ -12,7 +12,7 @@ import yaml
 from streams.policy.conditions import Condition, Language
 from streams.policy.documents import Document, Text
 from streams.policy.mistakes import nearest
-from streams.policy.reasons import EMITTED_LATER, GIVEN_BY_THE_GATE, Reason
+from streams.policy.reasons import GIVEN_BY_THE_GATE, Reason
 from streams.records.decisions import Outcome
 
 
@@ -59,9 +59,7 @@ _REQUIRED = ("id", "text", "when", "then", "cites")
 _OPTIONAL = ("reason", "basis", "from", "until")
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CODE = "write lower-case words joined by hyphens, such as no-consent"
-_RULES_MAY_GIVE = {
-    reason.value: reason for reason in Reason if reason not in EMITTED_LATER | GIVEN_BY_THE_GATE
-}
+_RULES_MAY_GIVE = {reason.value: reason for reason in Reason if reason not in GIVEN_BY_THE_GATE}
 
 
 class RuleReader:
@@ -197,13 +195,6 @@ def _reason(
         return None
     if reason in GIVEN_BY_THE_GATE:
         document.wrong(text, f"{reason.value} is given by the gate itself", "take the rule out")
-        return None
-    if reason in EMITTED_LATER:
-        document.wrong(
-            text,
-            f"the facts behind {reason.value} are not read yet",
-            "take the rule out until they are",
-        )
         return None
     if then is Then.QUARANTINE and reason.outcome is Outcome.DROPPED:
         document.wrong(

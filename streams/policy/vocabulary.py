@@ -309,7 +309,16 @@ class Revocation(FactValue):
     ELSEWHERE = "ELSEWHERE"
 
 
-VOCABULARY_VERSION = 3
+class TemplateMatch(FactValue):
+    """Whether the text is what its template and parameters make; NONE where it names none."""
+
+    NONE = "NONE"
+    MATCH = "MATCH"
+    MISMATCH = "MISMATCH"
+    UNKNOWN = "UNKNOWN"
+
+
+VOCABULARY_VERSION = 4
 """Counts up when facts or values are added, so that a policy can say what it needs."""
 
 PURPOSE_TYPE = "Purpose"

@@ -1,5 +1,5 @@
 """
-Broadcast tables: who may be named, and which campaigns are paused.
+Broadcast tables: who may be named, which campaigns are paused, which templates are approved.
 
 Small topics of one partition that every gate reads whole from the beginning at each start and
 follows under the same barrier as its own state. Kept in memory, never persisted.
@@ -7,10 +7,12 @@ follows under the same barrier as its own state. Kept in memory, never persisted
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from streams.policy.templates import CompiledTemplate, compile_template
 from streams.records.counted import uploader
 from streams.records.events import Campaign, CampaignState, NameConsent
+from streams.records.templates import Template, template_key
 
 
 class NameConsentTable:
@@ -90,3 +92,40 @@ class CampaignTable:
     def standing(self) -> dict[str, tuple[str, ...]]:
         """Return the ids of the pauses that stand, by what is paused, sorted."""
         return {about: tuple(sorted(pauses)) for about, pauses in sorted(self._pauses.items())}
+
+
+class TemplateTable:
+    """
+    Which templates are approved, taken apart. No record means no such template.
+
+    Each version of a template has a key of its own; every one that is there may be used.
+    """
+
+    def __init__(self) -> None:
+        self._by_key: dict[str, CompiledTemplate] = {}
+        self._versions: dict[str, tuple[CompiledTemplate, ...]] = {}
+
+    def apply(self, key: str, record: Template | None) -> None:
+        """
+        Take one record over; a tombstone (None) takes the version back.
+
+        The key counts: a record under another key than its own, one that is not approved, and one
+        that contradicts itself take the key's version back and give none.
+        """
+        template_id = key.rpartition("#")[0]
+        compiled = None
+        if record is not None and template_key(record.template_id, record.version) == key:
+            compiled = compile_template(record)
+        if compiled is None:
+            self._by_key.pop(key, None)
+        else:
+            self._by_key[key] = compiled
+        self._versions[template_id] = tuple(
+            version
+            for each, version in self._by_key.items()
+            if each.rpartition("#")[0] == template_id
+        )
+
+    def versions(self, template_id: str) -> Sequence[CompiledTemplate]:
+        """Give every version of the template that can be used, whenever it was approved."""
+        return self._versions.get(template_id, ())

@@ -45,6 +45,7 @@ from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
 from streams.records.sends import SendsRemembered
 from streams.records.subject import Grant, Position, SubjectKey, SubjectState
+from streams.records.templates import Template, TemplateVariable, VariableType
 
 NOON = 1_767_268_800_000
 """2026-01-01 12:00:00 UTC: the moment at which these records happen, in milliseconds."""
@@ -157,6 +158,23 @@ def a_campaign(**changes: Any) -> Campaign:
             by="campaign-service",
             reason=None,
             since=NOON - A_DAY_MS,
+        ),
+        **changes,
+    )
+
+
+def a_template(**changes: Any) -> Template:
+    """Build an approved template of a password."""
+    return replace(
+        Template(
+            template_id="password",
+            version=1,
+            purpose="otp",
+            jurisdiction=None,
+            text="Shop: your code is {code}",
+            variables=(TemplateVariable("code", VariableType.CODE),),
+            approved_by="a.reviewer",
+            approved_at=NOON - A_DAY_MS,
         ),
         **changes,
     )

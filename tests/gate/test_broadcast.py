@@ -17,12 +17,14 @@ from streams.records.counted import uploader
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import Campaign, CampaignState, NameConsent
 from streams.records.requests import Initiator, InitiatorEvidence, NamedPerson, TextAuthor
+from streams.records.templates import Template, template_key
 from streams.state.log_reader import At
 from streams.testing.records import (
     a_campaign,
     a_consent_event,
     a_name_consent,
     a_number,
+    a_template,
 )
 from tests.gate.asking import Asking
 from tests.gate.bed import Bed, RunningGate, now_ms
@@ -175,6 +177,42 @@ def test_the_stamp_tells_how_far_the_broadcast_topics_were_read(asking: Asking) 
     assert after.reasons == ("CAMPAIGN_PAUSED",)
     assert after.broadcast_offsets["campaigns"] == before["campaigns"] + 1
     assert after.broadcast_offsets["names.consents"] == before["names.consents"]
+
+
+# ---------------------------------------------------------------------------------- the templates
+
+
+def template(bed: Bed, version: int, record: Template | bytes | None) -> None:
+    value = bed.codecs.templates.encode(record) if isinstance(record, Template) else record
+    bed.write(bed.topics.templates, template_key("password", version).encode(), value, 0)
+    bed.flush()
+
+
+def by_template(asking: Asking, body: str) -> str:
+    """Ask for a message by the template ``password`` and say whether its text was that one's."""
+    decision = asking.ask(
+        RECIPIENT,
+        purpose="otp",
+        template_id="password",
+        template_params={"code": "1234"},
+        body=body,
+    )
+    assert "templates" in decision.broadcast_offsets
+    return decision.facts["template"]
+
+
+def test_a_template_counts_at_once_and_until_it_is_taken_back(asking: Asking) -> None:
+    bed = asking.bed
+    assert by_template(asking, "Shop: your code is 1234") == "UNKNOWN"
+    template(bed, 1, a_template())
+    assert by_template(asking, "Shop: your code is 1234") == "MATCH"
+    assert by_template(asking, "Your code: 1234") == "MISMATCH"
+    template(bed, 2, a_template(version=2, text="Your code: {code}"))
+    assert by_template(asking, "Your code: 1234") == "MATCH"
+    template(bed, 1, None)
+    assert by_template(asking, "Shop: your code is 1234") == "MISMATCH"
+    template(bed, 2, b"garbage")
+    assert by_template(asking, "Your code: 1234") == "UNKNOWN"
 
 
 def one_turn_late(gate: Gate) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.policy.policy import Policy
-from streams.policy.reasons import EMITTED_LATER, Reason, ReasonKind
+from streams.policy.reasons import GIVEN_BY_THE_GATE, Reason, ReasonKind
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import CampaignState, ConsentEvent, ConsentKind, Origin
 from streams.records.requests import (
@@ -35,6 +35,7 @@ from streams.testing.records import (
 )
 from tests.gate.asking import Asking
 from tests.gate.bed import Bed, now_ms, wait_for
+from tests.policy.messages import default_policy
 
 pytestmark = pytest.mark.kafka
 
@@ -246,9 +247,9 @@ NOT_ALONE: dict[Reason, tuple[Reason, ...]] = {
 """What else objects where one thing cannot be so without another."""
 
 
-def test_every_reason_that_is_not_for_later_has_its_request_here() -> None:
-    # No rule of the default policy asks for a look-up: tests/processors/test_lookups.py does.
-    assert GIVEN.keys() == set(Reason) - EMITTED_LATER - {Reason.NUMBER_UNCHECKED}
+def test_every_reason_that_the_policy_or_the_gate_gives_has_its_request_here() -> None:
+    by_rules = {rule.reason for rule in default_policy().rules if rule.reason is not None}
+    assert GIVEN.keys() == by_rules | GIVEN_BY_THE_GATE
 
 
 @pytest.mark.parametrize("reason", GIVEN, ids=lambda reason: reason.value)
@@ -281,10 +282,3 @@ def test_without_any_the_same_requests_are_allowed(street: Street) -> None:
         {"purpose": "invite", "body": "Join us", "initiator": initiator},
     ):
         assert street.ask(number, **changes).verdict is Outcome.ALLOWED
-
-
-def test_no_reason_whose_facts_come_later_was_given(street: Street) -> None:
-    given = {code for decision in street.bed.decisions() for code in decision.reasons}
-    assert not given & {reason.value for reason in EMITTED_LATER}
-    counted = {code for _, code, _ in street.telemetry.values(metrics.REASONS)}
-    assert not counted & {reason.value for reason in EMITTED_LATER}

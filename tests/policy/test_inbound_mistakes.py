@@ -16,7 +16,7 @@ import pytest
 from streams.errors import PolicyInvalid
 from streams.policy.facts import VOCABULARY
 from streams.policy.policy import load_policy_files
-from streams.policy.reasons import EMITTED_LATER, GIVEN_BY_THE_GATE, Reason
+from streams.policy.reasons import GIVEN_BY_THE_GATE, Reason
 from streams.records.decisions import Outcome
 from tests.policy.test_mistakes import MANIFEST, mistakes_of, rule
 
@@ -80,21 +80,13 @@ def test_a_value_written_as_text(fact: str) -> None:
 # --- reasons -------------------------------------------------------------------------------------
 
 
-MAY_BE_NAMED = [
-    reason.value for reason in Reason if reason not in EMITTED_LATER | GIVEN_BY_THE_GATE
-]
+MAY_BE_NAMED = [reason.value for reason in Reason if reason not in GIVEN_BY_THE_GATE]
 
 
 @pytest.mark.parametrize("code", MAY_BE_NAMED)
 def test_a_typo_in_a_reason(code: str) -> None:
     found = mistakes_of(rule(reason=code[1:]))
     assert at(found, 6, 13).endswith(f"there is no reason {code[1:]}; did you mean {code}?")
-
-
-@pytest.mark.parametrize("reason", sorted(EMITTED_LATER, key=lambda each: each.severity))
-def test_a_reason_whose_facts_are_not_read_yet(reason: Reason) -> None:
-    found = mistakes_of(rule(reason=reason.value, then="drop"))
-    assert at(found, 6, 13).endswith("are not read yet; take the rule out until they are")
 
 
 @pytest.mark.parametrize("reason", sorted(GIVEN_BY_THE_GATE, key=lambda each: each.severity))

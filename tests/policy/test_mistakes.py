@@ -95,7 +95,6 @@ RULE_MISTAKES: list[tuple[str, str, str, str]] = [
     # What follows from a rule.
     (rule(then="dorp"), "5:11", "then cannot be 'dorp'", "did you mean drop?"),
     (rule(reason="NO_CONCENT"), "6:13", "there is no reason NO_CONCENT", "NO_CONSENT?"),
-    (rule(reason="TEMPLATE_UNKNOWN", then="quarantine"), "6:13", "not read yet", "take the rule out"),
     (rule(reason="POLICY_ERROR"), "6:13", "given by the gate itself", "take the rule out"),
     (rule(reason="PURPOSE_UNKNOWN"), "6:13", "given by the gate itself", "take the rule out"),
     (rule(then="quarantine"), "6:13", "milder than the catalogue", "`then: drop`"),

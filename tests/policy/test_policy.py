@@ -13,7 +13,7 @@ from streams.policy import policy as policy_module
 from streams.policy.conditions import Condition
 from streams.policy.facts import Assessment, Facts, assess, nothing_known
 from streams.policy.policy import Policy, load_policy, load_policy_files, version_of
-from streams.policy.reasons import EMITTED_LATER, Reason
+from streams.policy.reasons import Reason
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.policy.vocabulary import Consent, State, Suppression
 from streams.records import requests
@@ -314,11 +314,6 @@ def test_the_policy_that_ships_holds(
 def test_marketing_by_schedule_is_the_platforms_and_that_is_fine(shipped: Policy) -> None:
     message = request(initiator=requests.Initiator(None, "schedule"), campaign_id="spring")
     assert decide(shipped, message, MARKETING_YES) == Allow("consent-to-marketing")
-
-
-def test_no_rule_can_give_a_reason_whose_facts_come_later(shipped: Policy) -> None:
-    given = {rule.reason for rule in shipped.rules}
-    assert not given & EMITTED_LATER
 
 
 def test_every_rule_that_ships_says_what_it_means_and_where_it_comes_from(shipped: Policy) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import pytest
 
 from streams.policy.reasons import (
-    EMITTED_LATER,
-    GIVEN_BY_THE_GATE,
     Reason,
     ReasonKind,
     severest_first,
@@ -102,7 +100,3 @@ def test_reasons_are_put_severest_first() -> None:
         Reason.NO_CONSENT,
         Reason.OCCASION_MISSING,
     )
-
-
-def test_what_comes_later_and_what_the_gate_gives_are_apart() -> None:
-    assert not EMITTED_LATER & GIVEN_BY_THE_GATE

@@ -9,7 +9,7 @@ import pytest
 
 from streams.policy.conditions import Condition, Language
 from streams.policy.facts import VOCABULARY, Facts, nothing_known
-from streams.policy.reasons import EMITTED_LATER, Reason
+from streams.policy.reasons import Reason
 from streams.policy.vocabulary import FactValue
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "policy.md"
@@ -45,12 +45,6 @@ def test_the_document_lists_every_fact_with_its_values() -> None:
     listed = {fact: re.findall(r"`(\w+)`", values) for fact, values in rows}
     for fact, kind in VOCABULARY.items():
         assert listed.get(fact) == list(kind.__members__), fact
-
-
-def test_the_document_lists_every_reason_that_rules_cannot_give_yet() -> None:
-    text = DOCUMENT.read_text("utf-8")
-    later = text.partition("## Reasons that come later")[2].partition("\n## ")[0]
-    assert set(re.findall(r"`([A-Z_]+)`", later)) == {reason.value for reason in EMITTED_LATER}
 
 
 def test_the_document_names_no_reason_that_is_none() -> None:

@@ -39,6 +39,7 @@ from streams.records.events import (
     Source,
 )
 from streams.records.requests import SmsRequested
+from streams.records.templates import Template
 
 MOST_CHARACTERS: Final = 8 * 1024 * 1024
 """Of one file of cases: some 20,000 cases, which take minutes to parse."""
@@ -46,16 +47,14 @@ MOST_CHARACTERS: Final = 8 * 1024 * 1024
 THIS_MESSAGE: Final = "this-message"
 """As ``confirmed_sha256``: the hash of the very recipient and body of the case."""
 
-Said: TypeAlias = ConsentEvent | ContactEntry | NameConsent | Campaign | SmsDecision
-
-_LATER: Final = ("template",)
-"""What a history will be able to hold, once the gate reads it."""
+Said: TypeAlias = ConsentEvent | ContactEntry | NameConsent | Campaign | SmsDecision | Template
 
 _TIME_FIELD: Final = {
     "consent_event": "occurred_at",
     "contact_entry": "uploaded_at",
     "name_consent": "occurred_at",
     "campaign": "since",
+    "template": "approved_at",
     "decision": "decided_at",
 }
 DAY_MS: Final = 86_400_000
@@ -238,7 +237,7 @@ def _history(
         record = _said(document, item, number, previous + 1, recipient, request)
         if record is None:
             continue
-        previous = min(max(previous, _time_of(record)), at)
+        previous = min(max(previous, _time_of(record, previous + 1)), at)
         items.append(HistoryItem(item.start_mark.line + 1, record, previous))
     return tuple(items)
 
@@ -254,7 +253,7 @@ def _time_written(item: yaml.Node) -> int | None:
     return None
 
 
-def _time_of(record: Said) -> int:
+def _time_of(record: Said, time: int) -> int:
     match record:
         case ConsentEvent() | NameConsent():
             return record.occurred_at
@@ -264,6 +263,8 @@ def _time_of(record: Said) -> int:
             return record.since
         case SmsDecision():
             return record.decided_at
+        case Template():
+            return time if record.approved_at is None else record.approved_at
 
 
 def _said(
@@ -274,8 +275,7 @@ def _said(
     recipient: str,
     request: SmsRequested | None,
 ) -> Said | None:
-    known = (*_TIME_FIELD, *_LATER)
-    entries = document.mapping(item, "a history item", (), known)
+    entries = document.mapping(item, "a history item", (), tuple(_TIME_FIELD))
     if len(entries) != 1:
         document.wrong(
             item,
@@ -329,17 +329,18 @@ def _said(
                 kind,
                 {"state": CampaignState.ACTIVE, "by": "somebody", "since": time},
             )
-        case "decision":
+        case "template":
+            return read_record(
+                document,
+                node,
+                Template,
+                kind,
+                {"version": 1, "purpose": request.purpose if request else "", "approved_at": time},
+            )
+        case _:
             return read_record(
                 document, node, SmsDecision, kind, _earlier(recipient, request, number, time)
             )
-        case _:
-            document.wrong(
-                node,
-                f"a history cannot hold a {kind} yet: the gate does not read it",
-                "take the item out until it does",
-            )
-            return None
 
 
 def _earlier(
