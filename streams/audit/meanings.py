@@ -79,6 +79,7 @@ EVENTS: Final[dict[ConsentKind, str]] = {
     ConsentKind.NUMBER_ORIGIN: "where the number came from was recorded",
     ConsentKind.NUMBER_REASSIGNED: "the number got a new holder",
     ConsentKind.NUMBER_DISCONNECTED: "the number was disconnected",
+    ConsentKind.NUMBER_MOVED: "the person moved to another number",
     ConsentKind.NUMBER_CHECKED: "the number was found to have kept its holder",
     ConsentKind.ERASURE_REQUESTED: "asked for erasure of everything",
 }

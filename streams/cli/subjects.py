@@ -30,7 +30,13 @@ from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import Stop, Undecodable
 from streams.gate.dead_letters import headers_of
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
+from streams.gate.folding import (
+    RESOLVED_HEADER,
+    RESOLVES_ALL,
+    RESOLVES_HEADER,
+    goes_nowhere,
+    signed_of,
+)
 from streams.gate.transaction import Headers
 from streams.kafka.clients import opened, producer_config
 from streams.kafka.placement import partition_of
@@ -235,7 +241,7 @@ def _is_readable(codecs: Codecs, record: Message) -> bool:
         event = codecs.consent_events.decode(record.value())
     except Undecodable:
         return False
-    return is_e164(event.subject) is not None
+    return bool(is_e164(event.subject)) and not goes_nowhere(event)
 
 
 def _asked_for(question: str) -> bytes:

@@ -51,6 +51,7 @@ from streams.sealing.keyring import KeyRing
 from streams.sealing.signatures import Statement
 from streams.sealing.subject_ids import SUBJECT_ID_BYTES
 from streams.state.fold import (
+    carried,
     fold_consent,
     fold_contact,
     mark_undecodable,
@@ -177,6 +178,10 @@ class Folding:
             self._unreadable(work, message, stood, error, key, here=here)
             return
         if key is not None and key == event.subject and here:
+            if goes_nowhere(event):
+                unfit = NotE164("The number that the person moved to is no other E.164 number.")
+                self._unreadable(work, message, stood, unfit, key, here=True)
+                return
             self._apply(work, event, key, stood, message, now_ms, own=True)
             return
         if not is_e164(event.subject):
@@ -220,10 +225,23 @@ class Folding:
         if event.kind is ConsentKind.ERASURE_REQUESTED and folded.refusal is None:
             self._subjects.change_key(partition, subject_id, None)
             self._data_keys.forget(subject_id)
+        if event.kind is ConsentKind.NUMBER_MOVED and folded.refusal is None:
+            self._carry(work, event, stood, folded.state)
         self._record(work, event, subject_id, stood, appended_at, folded.refusal, now_ms)
         result = "applied" if folded.refusal is None else folded.refusal.value
         # Not .value: a descriptor written in Python.
         work.tally.consent[event.kind._value_, result] += 1
+
+    def _carry(self, work: Work, event: ConsentEvent, stood: _Stood, state: SubjectState) -> None:
+        """Send the withdrawals of who moved to the new number, before this is committed."""
+        number = event.moved_to or ""
+        where = f"{stood.partition}-{stood.offset}"
+        partition = partition_of(number.encode(), self._partitions)
+        for withdrawal in carried(state, number, where):
+            value = self._codecs.consent_events.encode(withdrawal)
+            work.resends.append(
+                Output(self._topics.consent, partition, number.encode(), value, None)
+            )
 
     def _first_appended(self, message: Fetched, appended_at: int) -> int:
         """The time of the signed header of a re-sent event, else the record's own."""
@@ -467,6 +485,14 @@ class Folding:
             )
         )
         work.tally.dead_letters[topic, error.cause] += 1
+
+
+def goes_nowhere(event: ConsentEvent) -> bool:
+    """Whether this is a move that names no other E.164 number: it can be followed by nobody."""
+    if event.kind is not ConsentKind.NUMBER_MOVED:
+        return False
+    number = event.moved_to
+    return number is None or number == event.subject or not is_e164(number)
 
 
 def _number(key: bytes | str | None) -> str | None:

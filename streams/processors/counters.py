@@ -7,7 +7,7 @@ of them, and ``pauses`` adds up.
 
 * A message is an ALLOWED of ``sms.decisions`` that names a campaign.
 * A withdrawal is one that the gate applied (``consent.ledger``): what came twice it has refused.
-  What an import withdraws answers no message.
+  What an import withdraws answers no message, nor what came along from a former number.
 * A complaint is a withdrawal whose source is CARRIER: carriers pass on so what people report to
   them. Our own people, who note a withdrawal told on the telephone, are OPERATOR.
 
@@ -43,6 +43,7 @@ from streams.records.contacts import ContactsUploaded
 from streams.records.counted import HourCounted, uploader
 from streams.records.decisions import LedgerRecord, LossRecord, Outcome, SmsDecision
 from streams.records.events import ConsentKind, ContactEntry, Source
+from streams.state.fold import CARRIED
 from streams.topology import CONSENT_LEDGER, HOURS_COUNTED, SHORT_MS, SMS_DECISIONS
 
 FORGET_SECONDS: Final = 3_600.0
@@ -127,6 +128,7 @@ def _is_an_answer(said: LedgerRecord) -> bool:
         said.kind is ConsentKind.WITHDRAWN
         and said.refusal is None
         and said.source is not Source.BULK_IMPORT
+        and not said.event_id.startswith(CARRIED)
     )
 
 

@@ -5,6 +5,8 @@ A pause is a PAUSED record in ``campaigns`` under a key of its own (ADR 0007); t
 campaign's messages, or what an uploader initiates, under its next barrier. The worker never
 resumes: a person does (``consent-gate campaigns resume``), and what was counted until then is not
 held against the campaign again. While one of its own pauses stands the worker adds no other.
+An hour that no answer can change any more pauses nothing: a worker that is new to an installation
+reads years of decisions.
 
 Exact and idempotent: a partition's count replaces that partition's earlier one, and a pause's id is
 made of the hour and of how many the hour has had.
@@ -79,6 +81,8 @@ class _Pausing:
         return Effects()
 
     def _counted(self, counted: HourCounted, event: Event[Any], state: AgentState) -> Effects:
+        if counted.hour < event.appended_at - self._kept_ms:
+            return Effects()
         digest = _digest(counted.about)
         key = f"{_HOUR}{digest}/{counted.hour}"
         hour = _Hour.read(state.get(key))

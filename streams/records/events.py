@@ -21,6 +21,7 @@ class ConsentKind(Enum):
     NUMBER_DISCONNECTED = "NUMBER_DISCONNECTED"
     ERASURE_REQUESTED = "ERASURE_REQUESTED"
     NUMBER_CHECKED = "NUMBER_CHECKED"
+    NUMBER_MOVED = "NUMBER_MOVED"
 
 
 class Basis(Enum):
@@ -102,6 +103,7 @@ class ConsentEvent(Record):
     GRANTED without one is refused. A writer who does not say on what a grant rests has not said
     that it is EXPRESS. ``effective_at`` is the day a number was reassigned; of
     a NUMBER_CHECKED, the day since which, until ``occurred_at``, it was found not to have been.
+    ``moved_to`` is, of a NUMBER_MOVED, the person's new number, E.164.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("kind", "purpose", "source")
@@ -121,6 +123,7 @@ class ConsentEvent(Record):
     evidence: ConsentEvidence | None = None
     time_zone: str | None = None
     region: str | None = None
+    moved_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -69,6 +69,9 @@ MOST_UNDECODABLE: Final = 1_000
 oldest grants are forgotten, withdrawals are widened, uploads are merged into one trace, and who is
 held by more undecodable events than are named goes on only when all of them are resolved."""
 
+CARRIED: Final = "moved/"
+"""What the ids of withdrawals begin with that came along from a person's former number."""
+
 _RESTRICTING: Final = frozenset(
     {
         ConsentKind.WITHDRAWN,
@@ -106,7 +109,9 @@ def event_digest(event: ConsentEvent) -> bytes:
     Return 16 bytes that tell this event from any other, whoever its subject is.
 
     Covers everything the fold reads but the evidence's reference, which a STOP by SMS is known by:
-    that stands in its event id too. Equal for a redelivered and for a re-sent event.
+    that stands in its event id too. Equal for a redelivered and for a re-sent event. Nor is in it
+    where a person moved to: a state keeps no hash by which a number could be guessed. A move that
+    is told anew, to another number, needs an id of its own.
     """
     said = (
         event.event_id,
@@ -205,7 +210,11 @@ def _apply(state: SubjectState, event: ConsentEvent, offset: int, at: int) -> Fo
             return Folded(_unregister(state, event, at))
         case ConsentKind.NUMBER_ORIGIN:
             return _originate(state, event, at)
-        case ConsentKind.NUMBER_REASSIGNED | ConsentKind.NUMBER_DISCONNECTED:
+        case (
+            ConsentKind.NUMBER_REASSIGNED
+            | ConsentKind.NUMBER_DISCONNECTED
+            | ConsentKind.NUMBER_MOVED
+        ):
             return Folded(_reassign(state, event, at))
         case ConsentKind.NUMBER_CHECKED:
             return _check(state, event, at)
@@ -583,6 +592,27 @@ def _merged(one: UploadTrace, other: UploadTrace) -> UploadTrace:
         uploaded_at=max(one.uploaded_at, other.uploaded_at),
         expires_at=max(one.expires_at, other.expires_at),
     )
+
+
+def carried(state: SubjectState, number: str, where: str) -> list[ConsentEvent]:
+    """
+    Return the withdrawals that go with a person who moves to ``number``, for that number.
+
+    ``state`` is the old number's, ``where`` names the event that tells of the move: the same event
+    gives the same withdrawals again. No consent goes with them: the person gives it anew.
+    """
+    return [
+        ConsentEvent(
+            event_id=f"{CARRIED}{where}/{place}",
+            subject=number,
+            kind=ConsentKind.WITHDRAWN,
+            occurred_at=withdrawal.at,
+            source=withdrawal.source,
+            purpose=withdrawal.purpose,
+            scope=Scope(withdrawal.sender_id, withdrawal.campaign_id),
+        )
+        for place, withdrawal in enumerate(state.withdrawals)
+    ]
 
 
 def mark_undecodable(

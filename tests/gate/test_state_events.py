@@ -28,6 +28,7 @@ from streams.gate.folding import (
     FIRST_APPENDED_HEADER,
     RESOLVED_HEADER,
     RESOLVES_HEADER,
+    goes_nowhere,
     signed_of,
 )
 from streams.kafka.placement import partition_of
@@ -347,6 +348,51 @@ def test_a_stop_with_headers_that_cannot_be_read_is_honoured(town: Town) -> None
     if not write_with_unreadable_headers(town.bed, topic, at, number.encode(), value):
         pytest.skip("NOT TESTED: librdkafka does not lie beside confluent_kafka")
     assert town.ask(number).verdict is Outcome.DROPPED
+
+
+def moved(number: str, to: str | None, **changes: Any) -> bytes:
+    event = a_consent_event(
+        subject=number, kind=ConsentKind.NUMBER_MOVED, purpose=None, moved_to=to
+    )
+    return CODECS.consent_events.encode(replace(event, occurred_at=now_ms(), **changes))
+
+
+@pytest.mark.parametrize("elsewhere", [0, 1])
+def test_withdrawals_go_with_a_person_who_moves_and_consents_do_not(
+    town: Town, elsewhere: int
+) -> None:
+    old, careless = town.consenting(), town.consenting()
+    right = town.bed.partition(old)
+    new = town.somebody((right + elsewhere) % 2)
+    town.grant(new)
+    place = town.bed.partition(new)
+    town.append(old.encode(), stop(old), right)
+    assert town.ask(new).verdict is Outcome.ALLOWED
+
+    offset = town.append(old.encode(), moved(old, new), right)
+
+    def carried(record: Record) -> Record | None:
+        if record.partition() != place or record.key() != new.encode():
+            return None
+        event = CODECS.consent_events.decode(record.value())
+        return record if event.event_id == f"moved/{right}-{offset}/0" else None
+
+    town.events.until(carried)
+    assert town.ask(new).reasons[0] == "SUPPRESSED"
+    # A person without a STOP: the old number's consent ends, the new one has none.
+    town.append(careless.encode(), moved(careless, town.somebody()), town.bed.partition(careless))
+    assert town.ask(careless).reasons[0] == "NUMBER_REASSIGNED"
+    town.grant(new, occurred_at=now_ms())
+    assert town.ask(new).verdict is Outcome.ALLOWED, "confirmed anew"
+
+
+@pytest.mark.parametrize("to", [None, "12", "the same"])
+def test_a_move_to_no_other_number_holds_the_person(town: Town, to: str | None) -> None:
+    number = town.consenting()
+    to = number if to == "the same" else to
+    offset = town.append(number.encode(), moved(number, to), town.bed.partition(number))
+    assert town.ask(number).reasons == ("STATE_UNDECODABLE",)
+    assert town.holding(number) == [f"{town.bed.partition(number)}-{offset}"]
 
 
 # -------------------------------------------------------------------------------- misplaced events
@@ -722,7 +768,8 @@ def is_folded_where_it_stands(record: Record) -> bool:
     here = partition_of(key.encode(), PARTITIONS) == record.partition()
     too_long = len(event.event_id) > 1024 or len(event.purpose or "") > 1024
     too_large = len(record.value() or b"") > 64 * 1024
-    return bool(is_e164(key) and is_e164(event.subject) and here) and not (too_long or too_large)
+    odd = too_long or too_large or goes_nowhere(event)
+    return bool(is_e164(key) and is_e164(event.subject) and here) and not odd
 
 
 def test_no_event_stands_in_the_ledger_twice_or_not_at_all(town: Town) -> None:

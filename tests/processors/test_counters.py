@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from streams.counting.answers import HOUR_MS
+from streams.counting.answers import HOUR_MS, hour_of
 from streams.processors.counters import answers
 from streams.processors.pauses import pauses
 from streams.processors.uploads import uploads
@@ -19,7 +19,6 @@ from streams.records.decisions import Outcome, Refusal
 from streams.records.events import Campaign, CampaignState, ConsentKind, Source
 from streams.state.broadcast import CampaignTable
 from streams.testing.records import (
-    NOON,
     a_campaign,
     a_ledger_record,
     a_number,
@@ -34,11 +33,13 @@ from streams.topology import (
     HOURS_COUNTED,
     SMS_DECISIONS,
 )
-from tests.gate.bed import Bed, wait_for
+from tests.gate.bed import Bed, now_ms, wait_for
 from tests.processors.bed import working
 from tests.processors.worker_process import worker_process
 
 pytestmark = pytest.mark.kafka
+
+THEN = hour_of(now_ms()) - 5 * HOUR_MS
 
 LIMITS: dict[str, Any] = {
     "campaign_withdrawals_per_1000": 100,
@@ -53,7 +54,7 @@ def subject(number: int) -> bytes:
 
 
 def allowed(bed: Bed, person: int, **changes: Any) -> None:
-    record = an_sms_decision(subject_id=subject(person), **changes)
+    record = an_sms_decision(**{"subject_id": subject(person), "decided_at": THEN, **changes})
     write(bed, SMS_DECISIONS, bed.codecs.decisions.encode(record), person % 2)
 
 
@@ -62,7 +63,7 @@ def withdrew(bed: Bed, person: int, **changes: Any) -> None:
         "subject_id": subject(person),
         "kind": ConsentKind.WITHDRAWN,
         "source": Source.INBOUND_SMS,
-        "appended_at": NOON + 1_000,
+        "appended_at": THEN + 1_000,
         **changes,
     }
     record = a_ledger_record(**values)
@@ -101,19 +102,19 @@ def test_answers_are_counted_for_the_message_they_answer(bed: Bed) -> None:
         allowed(bed, person, campaign_id=None)
     withdrew(bed, 0)
     withdrew(bed, 0, event_id="again")
-    withdrew(bed, 2, source=Source.CARRIER, appended_at=NOON + 3 * HOUR_MS)
+    withdrew(bed, 2, source=Source.CARRIER, appended_at=THEN + 3 * HOUR_MS)
     withdrew(bed, 1, source=Source.BULK_IMPORT)
     withdrew(bed, 3, refusal=Refusal.DUPLICATE)
     withdrew(bed, 5, campaign_id="autumn")
     bed.flush()
     with working(bed, answers) as worker:
         worker.until(lambda: worker.handled("answers") == 36)
-        allowed(bed, 0, campaign_id="autumn", decided_at=NOON + HOUR_MS)
+        allowed(bed, 0, campaign_id="autumn", decided_at=THEN + HOUR_MS)
         bed.flush()
         worker.until(lambda: worker.handled("answers") == 37)
     assert counted(bed) == {
-        ("spring", NOON): [(5, 2, 1), (5, 0, 0)],
-        ("autumn", NOON + HOUR_MS): [(1, 0, 0)],
+        ("spring", THEN): [(5, 2, 1), (5, 0, 0)],
+        ("autumn", THEN + HOUR_MS): [(1, 0, 0)],
     }
 
 
@@ -126,7 +127,11 @@ def test_the_same_counts_come_of_an_answer_that_is_read_before_its_message(bed: 
     bed.flush()
     with working(bed, answers) as worker:
         worker.until(lambda: worker.handled("answers") == 1)
-    assert counted(bed) == {("spring", NOON): [(1, 1, 0)]}
+    assert counted(bed) == {("spring", THEN): [(1, 1, 0)]}
+
+
+def an_hour(**changes: Any) -> HourCounted:
+    return an_hour_counted(**{"hour": THEN, **changes})
 
 
 def say(bed: Bed, *records: HourCounted) -> None:
@@ -137,17 +142,18 @@ def say(bed: Bed, *records: HourCounted) -> None:
 
 def test_a_campaign_is_paused_once_and_again_only_after_a_person_resumed(bed: Bed) -> None:
     parts: Sequence[HourCounted] = [
-        an_hour_counted(partition=0, sends=50, withdrawals=5),
-        an_hour_counted(partition=1, sends=50, withdrawals=5),
-        an_hour_counted(partition=1, sends=50, withdrawals=5),
+        an_hour(partition=0, sends=50, withdrawals=5),
+        an_hour(partition=1, sends=50, withdrawals=5),
+        an_hour(partition=1, sends=50, withdrawals=5),
     ]
     with working(bed, pauses, **LIMITS) as worker:
-        say(bed, *parts, an_hour_counted(about="autumn", withdrawals=10))
-        worker.until(lambda: worker.handled("pauses") == 4)
+        say(bed, an_hour(about="long ago", hour=THEN - 100 * HOUR_MS, withdrawals=100))
+        say(bed, *parts, an_hour(about="autumn", withdrawals=10))
+        worker.until(lambda: worker.handled("pauses") == 5)
         assert paused(bed) == []
-        say(bed, an_hour_counted(partition=0, sends=50, withdrawals=6))
-        say(bed, an_hour_counted(partition=0, sends=50, withdrawals=30))
-        worker.until(lambda: worker.handled("pauses") == 7)  # with the pause itself
+        say(bed, an_hour(partition=0, sends=50, withdrawals=6))
+        say(bed, an_hour(partition=0, sends=50, withdrawals=30))
+        worker.until(lambda: worker.handled("pauses") == 8)  # with the pause itself
     (pause,) = paused(bed)
     assert pause.campaign_id == "spring"
     assert pause.by == "worker"
@@ -158,10 +164,10 @@ def test_a_campaign_is_paused_once_and_again_only_after_a_person_resumed(bed: Be
         write(bed, CAMPAIGNS, bed.codecs.campaigns.encode(end), 0, b"spring#x")
         bed.flush()
         worker.until(lambda: worker.handled("pauses") == 1)
-        say(bed, an_hour_counted(partition=0, sends=50, withdrawals=40))
+        say(bed, an_hour(partition=0, sends=50, withdrawals=40))
         worker.until(lambda: worker.handled("pauses") == 2)
         assert len(paused(bed)) == 1
-        say(bed, an_hour_counted(partition=0, sends=50, withdrawals=41))
+        say(bed, an_hour(partition=0, sends=50, withdrawals=41))
         worker.until(lambda: len(paused(bed)) == 2)
     assert paused(bed)[1].pause_id != pause.pause_id
 
@@ -201,7 +207,7 @@ def test_what_neither_is_a_count_nor_a_campaign_stops_nothing(bed: Bed) -> None:
     with working(bed, pauses, **LIMITS) as worker:
         write(bed, HOURS_COUNTED, b"garbage", 0)
         bed.write(bed.settings.names.of(CAMPAIGNS), b"spring", None, 0)
-        say(bed, an_hour_counted(withdrawals=11))
+        say(bed, an_hour(withdrawals=11))
         worker.until(lambda: len(paused(bed)) == 1)
 
 
@@ -210,10 +216,10 @@ def test_killed_again_and_again_it_counts_exactly_and_pauses_once(bed: Bed) -> N
     choose = random.Random(6)
     people = 2_000
     for person in range(people):
-        allowed(bed, person, decided_at=NOON + choose.randrange(HOUR_MS))
+        allowed(bed, person, decided_at=THEN + choose.randrange(HOUR_MS))
     for person in range(0, people, 4):
-        withdrew(bed, person, appended_at=NOON + 2 * HOUR_MS, event_id=f"first {person}")
-        withdrew(bed, person, appended_at=NOON + 3 * HOUR_MS, event_id=f"again {person}")
+        withdrew(bed, person, appended_at=THEN + 2 * HOUR_MS, event_id=f"first {person}")
+        withdrew(bed, person, appended_at=THEN + 3 * HOUR_MS, event_id=f"again {person}")
     bed.flush()
 
     def said() -> int:
@@ -227,7 +233,7 @@ def test_killed_again_and_again_it_counts_exactly_and_pauses_once(bed: Bed) -> N
             time.sleep(choose.uniform(0, 0.5))  # the moment of the kill is the test's subject
             process.kill()
     with working(bed, answers, pauses, **limits) as worker:
-        exact = {("spring", NOON): [(people // 2, people // 4, 0), (people // 2, 0, 0)]}
+        exact = {("spring", THEN): [(people // 2, people // 4, 0), (people // 2, 0, 0)]}
         worker.until(lambda: counted(bed) == exact, 60)
         worker.until(lambda: len(paused(bed)) > 0)
     assert len({pause.pause_id for pause in paused(bed)}) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.records.counted import uploader
 from streams.records.events import Campaign, CampaignState
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.testing.records import NOON, a_campaign, a_name_consent, a_number
@@ -144,3 +145,11 @@ def test_compaction_changes_nothing_as_long_as_each_pause_has_a_key_of_its_own(
         last.pop(key, None)  # the last record of a key stays, at its own place
         last[key] = record
     assert table_of(*last.values()).paused("spring") is table_of(*history).paused("spring")
+
+
+def test_an_uploader_is_paused_under_the_hash_of_their_number() -> None:
+    table = table_of(pause("1", campaign_id=uploader(b"+12025550101")))
+    assert table.user_paused("+12025550101")
+    assert not table.user_paused("+12025550102")
+    assert not table_of(pause("1", campaign_id="+12025550101")).user_paused("+12025550101")
+    assert table.standing() == {uploader(b"+12025550101"): ("1",)}

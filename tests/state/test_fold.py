@@ -27,6 +27,7 @@ from streams.state.fold import (
     MOST_UPLOADS,
     MOST_WITHDRAWALS,
     Folded,
+    carried,
     fold_consent,
     fold_contact,
     mark_undecodable,
@@ -197,6 +198,24 @@ def test_whose_a_stop_was_cannot_be_told_so_it_outlives_the_holder(kind: Consent
     yes = grant("new", occurred_at=NOON + 30)
     new = folded((stop(), NOON), (changed, NOON + 20), (yes, NOON + 30)).state
     assert consent(new) is Consent.GRANTED, "the new holder's own yes"
+
+
+def test_what_goes_along_to_another_number_is_every_withdrawal_and_nothing_else() -> None:
+    narrow = stop("narrow", scope=Scope(sender_id="SHOP"), source=Source.INBOUND_SMS)
+    old = folded((grant(), NOON - 1), (narrow, NOON), (stop("all", purpose=None), NOON + 1)).state
+    moved = folded((event(ConsentKind.NUMBER_MOVED), NOON + 2), start=old).state
+    along = carried(moved, "+12025550199", "1-7")
+    assert [each.event_id for each in along] == ["moved/1-7/0", "moved/1-7/1"]
+    assert along == carried(moved, "+12025550199", "1-7")
+    assert {each.kind for each in along} == {ConsentKind.WITHDRAWN}
+    new = folded((grant(), NOON), *((each, NOON + 3) for each in along)).state
+    assert [
+        (each.purpose, each.sender_id, each.campaign_id, each.source) for each in new.withdrawals
+    ] == [(each.purpose, each.sender_id, each.campaign_id, each.source) for each in old.withdrawals]
+    assert consent(new) is Consent.WITHDRAWN
+    assert consent(moved, sender="OTHER") is not Consent.GRANTED
+    again = folded((along[0], NOON + 4), start=new)
+    assert again.refusal is Refusal.DUPLICATE
 
 
 def checked(since: int | None, until: int, event_id: str = "") -> ConsentEvent:

@@ -114,7 +114,12 @@ def test_one_more_withdrawal_never_allows_more(
 @given(
     logs,
     st.sampled_from(
-        (ConsentKind.NUMBER_REASSIGNED, ConsentKind.UNREGISTERED, ConsentKind.ERASURE_REQUESTED)
+        (
+            ConsentKind.NUMBER_REASSIGNED,
+            ConsentKind.NUMBER_MOVED,
+            ConsentKind.UNREGISTERED,
+            ConsentKind.ERASURE_REQUESTED,
+        )
     ),
     st.data(),
     nows,
