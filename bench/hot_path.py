@@ -259,7 +259,7 @@ class Bench:
             if headers is None:
                 produce(topic, value, key, partition)
             else:
-                produce(topic, value, key, partition, headers=headers)
+                produce(topic, value, key, partition, None, None, 0, headers)
 
 
 def main() -> None:

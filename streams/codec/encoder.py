@@ -123,6 +123,9 @@ _PAIRS = [bytes([rest & 0x7F | 0x80, rest >> 7 | 0x80]) for rest in range(0x4000
 _FEW = len(_LAST) // 2
 """Below this many a length needs no loop."""
 
+LENGTHS = _LAST[::2]
+"""The bytes of each number from 0 to 8191, for who splices: a call costs more than its work."""
+
 
 def encode_long(number: int) -> bytes:
     """Zig-zag, then seven bits a byte, lowest first."""

@@ -130,8 +130,8 @@ class _Batch:
             ground.broadcast_offsets,
             ground.now_ms,
         )
-        self.decision_ids = f"{SMS_REQUESTED.name}-{partition}-%d-{FIRST_ATTEMPT}"
-        self.hold_ids = f"{partition}-%d"
+        self.decision_ids = f"{SMS_REQUESTED.name}-{partition}-%d-{FIRST_ATTEMPT}".encode()
+        self.hold_ids = f"{partition}-%d".encode()
         self.said: Headers = [
             ("consent-gate-policy-version", ground.policy.version),
             ("consent-gate-consent-offset", str(work.consent_offset)),
@@ -246,7 +246,7 @@ class Deciding:
         )
         facts, consent_event_id, *_ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
-        decision_id = (batch.decision_ids % offset).encode()
+        decision_id = batch.decision_ids % offset
         chain = work.decisions
         chain.add(
             decision_body(
@@ -273,7 +273,7 @@ class Deciding:
             headers = _headers(own_headers, decision_id, batch.said, valid_until)
             work.outputs.append(_new(Output, (self._topics.allowed, partition, key, raw, headers)))
         elif outcome is _QUARANTINED:
-            hold_id = (batch.hold_ids % offset).encode()
+            hold_id = batch.hold_ids % offset
             sealer = self._sealer(partition, subject_id)
             hold = hold_body(
                 hold_id,

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, assert_never
 
 from streams.codec.encoder import (
+    LENGTHS,
     array_of,
     encode_bytes,
     encode_long,
@@ -41,6 +42,7 @@ _OUTCOMES: Final = {
 }
 """In the order of the symbols in ``schemas/sms_decision.avsc``."""
 
+_MANY: Final = len(LENGTHS)
 _NONE: Final = b"\x00"
 _SOME: Final = b"\x02"
 """The branches of a union of null and something."""
@@ -162,23 +164,31 @@ def decision_body(
     """
     Return the Avro body of an SmsDecision with a null signature.
 
-    ``decision_id`` is UTF-8: a string is written as bytes are.
+    ``decision_id`` is UTF-8: a string is written as bytes are. It, ``subject_id`` and ``previous``
+    have fewer than 8192 bytes; no number is negative. Lengths are looked up here and not asked for,
+    since the calls took a quarter of the time.
     """
+    request = request_id.encode()
+    size = len(request)
     return b"".join(
         (
-            encode_bytes(decision_id),
-            encode_string(request_id),
-            encode_bytes(subject_id),
+            LENGTHS[len(decision_id)],
+            decision_id,
+            LENGTHS[size] if size < _MANY else encode_long(size),
+            request,
+            LENGTHS[len(subject_id)],
+            subject_id,
             content.decision,
             verdict.before_event,
             _NONE if consent_event_id is None else _SOME + encode_string(consent_event_id),
             verdict.after_event,
             stamped.partition,
-            encode_long(offset),
-            encode_long(attempt),
-            encode_long(sequence),
+            LENGTHS[offset] if offset < _MANY else encode_long(offset),
+            LENGTHS[attempt] if attempt < _MANY else encode_long(attempt),
+            LENGTHS[sequence] if sequence < _MANY else encode_long(sequence),
             stamped.seen,
-            encode_bytes(previous),
+            LENGTHS[len(previous)],
+            previous,
             _NONE,
         )
     )
