@@ -34,9 +34,11 @@ most the other one a decided transaction whose markers are still to come.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Any, Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -170,7 +172,7 @@ class Transactor:
             before("produce")
             self._produce(producer, outputs, on_delivery or {})
             before("offsets")
-            self._retried(lambda left: producer.send_offsets_to_transaction(offsets, group, left))
+            self._send_offsets(producer, offsets, group)
             before("commit")
             committing = True
             self._retried(producer.commit_transaction)
@@ -202,6 +204,36 @@ class Transactor:
                         raise KafkaException(KafkaError(KafkaError._TIMED_OUT)) from None
                     producer.poll(0.05)
         producer.poll(0)
+
+    def _send_offsets(self, producer: Producer, offsets: list[TopicPartition], group: Any) -> None:
+        """
+        Send offsets until it succeeds, fails for good, or the time is up (Indefinite).
+
+        In a thread of its own, since librdkafka (2.16) does not heed the time-out: it waits for the
+        group's coordinator until some connection changes its state, for ever where that broker is
+        gone (its issues 5456 and 5511; ten seconds were seen). Nor can a call be resumed: in slices
+        a broker that needs longer than one would never be done. A call that is given up goes on in
+        its thread until librdkafka lets it go, with a producer that the next ones have fenced.
+        """
+        while True:
+            call = _Aside(
+                partial(
+                    producer.send_offsets_to_transaction, offsets, group, max(0.05, self._left())
+                )
+            )
+            while not call.ended(min(max(0.0, self._left()), _SLICE_SECONDS)):
+                if self._left() <= 0:
+                    raise Indefinite(
+                        "The transaction's fate is unknown: the group coordinator is silent."
+                    )
+            try:
+                call.result()
+                return
+            except KafkaException as error:
+                if not error.args[0].retriable() or error.args[0].txn_requires_abort():
+                    raise
+                if self._left() <= 0:
+                    raise
 
     def _retried(self, call: Callable[[float], object]) -> None:
         """
@@ -248,6 +280,32 @@ class Transactor:
             except KafkaException:
                 pass  # the coordinator's time-out does it
         self._producers, self._open = [], None
+
+
+class _Aside:
+    """A call that blocks for nobody knows how long, in a thread that no exit waits for."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._call = call
+        self._ended = threading.Event()
+        self._error: BaseException | None = None
+        threading.Thread(target=self._run, name="transaction-offsets", daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._call()
+        except BaseException as error:  # noqa: BLE001  # raised again where it is waited for
+            self._error = error
+        self._ended.set()
+
+    def ended(self, within_seconds: float) -> bool:
+        """Wait for its end, at most for so long; say whether it has come."""
+        return self._ended.wait(within_seconds)
+
+    def result(self) -> None:
+        """Raise what the call raised, if it did. To be called once it has ended."""
+        if self._error is not None:
+            raise self._error
 
 
 def _reporting(
