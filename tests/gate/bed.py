@@ -36,7 +36,11 @@ def now_ms() -> int:
     return int(time.time() * 1000)
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 30, what: str = "") -> None:
+PATIENCE = 60
+"""Seconds for what takes one or two on a quiet machine: a failure takes that long to be told."""
+
+
+def wait_for(condition: Callable[[], object], seconds: float = PATIENCE, what: str = "") -> None:
     """Wait until ``condition`` is true; fail after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -92,7 +96,7 @@ class Bed:
 
     def flush(self) -> None:
         """Wait until everything written is acknowledged."""
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(PATIENCE) == 0
 
     def request(self, request: SmsRequested) -> None:
         """Ask for one SMS."""
@@ -118,7 +122,7 @@ class Bed:
                     waiting[number] = high
             consumer.assign([TopicPartition(topic, number, 0) for number in waiting])
             records: list[Record] = []
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + PATIENCE
             while waiting:
                 assert time.monotonic() < deadline, f"{topic} could not be read to its end"
                 for message in consumer.consume(1000, 0.1):
@@ -151,7 +155,7 @@ class Bed:
         """Every request that was passed on."""
         return [self.codecs.requests.decode(m.value()) for m in self.read(self.topics.allowed)]
 
-    def decided(self, count: int, seconds: float = 30) -> dict[str, SmsDecision]:
+    def decided(self, count: int, seconds: float = PATIENCE) -> dict[str, SmsDecision]:
         """Wait for this many decisions; return the last of each request id."""
         found: list[SmsDecision] = []
 
@@ -169,11 +173,18 @@ class Bed:
 
     @contextmanager
     def gate(self, instance_id: str = "gate-1", **changes: object) -> Iterator[RunningGate]:
-        """Run a gate in a thread until the block ends. Its failure fails the test."""
+        """
+        Run a gate in a thread until the block ends. Its failure fails the test.
+
+        So does a Kafka that does not answer at its start: a gate itself would wait for ever.
+        """
         settings = self.settings.model_copy(update={"instance_id": instance_id, **changes})
         telemetry = Telemetry()
         health = Health(telemetry)
-        with assembled(settings, telemetry, health) as gate:
+        start_until = time.monotonic() + PATIENCE
+        with assembled(
+            settings, telemetry, health, stopping=lambda: time.monotonic() > start_until
+        ) as gate:
             running = RunningGate(gate, telemetry, health)
             self._running.append(running)
             running.thread.start()
@@ -181,7 +192,7 @@ class Bed:
                 yield running
             finally:
                 gate.stop()
-                running.thread.join(30)
+                running.thread.join(PATIENCE)
                 self._running.remove(running)
                 assert not running.thread.is_alive(), "the gate did not stop"
         if running.error is not None:
@@ -210,7 +221,9 @@ class InThread:
         except BaseException as error:  # the test's thread raises it again
             self.error = error
 
-    def until(self, condition: Callable[[], object], seconds: float = 30, what: str = "") -> None:
+    def until(
+        self, condition: Callable[[], object], seconds: float = PATIENCE, what: str = ""
+    ) -> None:
         """Wait for it, and raise what ended the thread if something did."""
 
         def held() -> object:
@@ -220,7 +233,7 @@ class InThread:
 
         wait_for(held, seconds, what)
 
-    def until_ready(self, seconds: float = 30) -> None:
+    def until_ready(self, seconds: float = PATIENCE) -> None:
         """Wait until every condition of being ready holds."""
         what = f"for it to be ready: {self.health.readyz()}"
         self.until(lambda: self.health.readyz().ready, seconds, what)
@@ -234,7 +247,7 @@ class RunningGate(InThread):
         self.gate = gate
 
 
-def extent(consumer: Consumer, at: TopicPartition, seconds: float = 30) -> tuple[int, int]:
+def extent(consumer: Consumer, at: TopicPartition, seconds: float = PATIENCE) -> tuple[int, int]:
     """Return a partition's first offset and its next; a leader just elected is asked again."""
     deadline = time.monotonic() + seconds
     while True:

@@ -104,8 +104,8 @@ class LossyWire:
             self._sockets.append(broker)
             deaf = threading.Event()
             for pump in (
-                threading.Thread(target=self._requests, args=(client, broker, deaf)),
-                threading.Thread(target=self._answers, args=(broker, client, deaf)),
+                threading.Thread(target=self._requests, args=(client, broker, deaf), daemon=True),
+                threading.Thread(target=self._answers, args=(broker, client, deaf), daemon=True),
             ):
                 self._threads.append(pump)
                 pump.start()

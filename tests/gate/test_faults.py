@@ -8,8 +8,10 @@ folded in vain is forgotten. Each play is also made to fail, by taking away what
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 from confluent_kafka import Consumer
 
 from streams.broker.cluster import EmbeddedKafka
+from streams.errors import KafkaUnavailable
 from streams.gate.gate import Gate
 from streams.gate.transaction import Output, Transactor
 from streams.kafka.clients import consumer_config
@@ -26,7 +29,7 @@ from streams.telemetry.metrics import TRANSACTIONS
 from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_sms_requested
 from tests.conftest import need_embedded_kafka
 from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
-from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
 from tests.gate.lost_answers import LossyWire, wired_kafka
 
 pytestmark = pytest.mark.kafka
@@ -34,30 +37,35 @@ pytestmark = pytest.mark.kafka
 PEOPLE = [a_number(index) for index in range(20)]
 WITHDRAWN = PEOPLE[::2]
 
+NO_TICK_MS = 3_600_000
+"""For a gate that folds nothing but what a batch needs, however long the play takes."""
+
 Run = Callable[..., None]
 """What stands in for :meth:`streams.gate.transaction.Transactor.run`."""
 
 
 @pytest.fixture
 def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
-    # Rebalances are heard of with the next heartbeat.
-    hasty = {"heartbeat.interval.ms": "200"}
-    return Bed(kafka.bootstrap_servers, topic_prefix, tmp_path, kafka=hasty)
+    # Rebalances are heard of with the next heartbeat. What is taken back here, the broker refuses:
+    # no time-out on a busy machine may be what ends a transaction, or a member's session.
+    return Bed(
+        kafka.bootstrap_servers,
+        topic_prefix,
+        tmp_path,
+        kafka={"heartbeat.interval.ms": "200"},
+        transaction_timeout_ms=120_000,
+        session_timeout_ms=120_000,
+    )
 
 
 def ask(bed: Bed, number: str, request_id: str) -> None:
     bed.request(an_sms_requested(request_id=request_id, recipient=number, valid_until=None))
 
 
-def until_decided(bed: Bed, request_ids: Iterable[str], seconds: float = 30) -> None:
+def until_decided(bed: Bed, request_ids: Iterable[str]) -> None:
     """Wait until each of these has a decision at least."""
     wanted = set(request_ids)
-
-    def all_there() -> bool:
-        found = bed.decided(0)
-        return wanted <= found.keys()
-
-    wait_for(all_there, seconds, "for requests to be decided")
+    wait_for(lambda: wanted <= bed.decided(0).keys(), what="for requests to be decided")
 
 
 def transactions(running: RunningGate, result: TransactionResult) -> float:
@@ -101,7 +109,7 @@ def decided_across_a_rebalance(bed: Bed, *, fresh_metadata: bool) -> Counter[str
         for number in asked:
             ask(bed, number, number)
         bed.flush()
-        assert taken.wait(10)
+        assert taken.wait(PATIENCE)
         with bed.gate("gate-2") as second:
             wait_for(lambda: second.gate._assignment.owned(1), what="for the second gate's share")
             bed.decided(len(asked))
@@ -196,7 +204,7 @@ def what_an_abort_breaks(bed: Bed, running: RunningGate) -> set[str]:
 
 
 def test_an_aborted_transaction_is_taken_back_on_both_sides(bed: Bed) -> None:
-    with bed.ready_gate(idle_tick_ms=60_000) as running:
+    with bed.ready_gate(idle_tick_ms=NO_TICK_MS) as running:
         assert what_an_abort_breaks(bed, running) == set()
         # librdkafka may need a second abort to get rid of what the broker refused.
         assert transactions(running, TransactionResult.ABORTED) >= 1
@@ -226,7 +234,7 @@ def requests_not_rewound(gate: Gate) -> None:
 def test_the_same_play_fails_where_one_side_is_not_taken_back(
     bed: Bed, mutation: Callable[[Gate], None], what: str
 ) -> None:
-    with bed.ready_gate(idle_tick_ms=60_000) as running:
+    with bed.ready_gate(idle_tick_ms=NO_TICK_MS) as running:
         mutation(running.gate)
         assert what in what_an_abort_breaks(bed, running)
 
@@ -256,26 +264,33 @@ def decided_around_a_lost_answer(
     all that was asked, decided at least once.
     """
     kafka, wire = wired
-    bed = Bed(kafka.bootstrap_servers, prefix, folder, transaction_timeout_ms=2_000)
+    # A commit is waited for during half of it: two seconds are much for one that is answered.
+    bed = Bed(kafka.bootstrap_servers, prefix, folder, transaction_timeout_ms=4_000)
+    # Requests are what a mutated gate decides twice: none of its commits may be a tick's.
+    changes = {} if mutation is None else {"idle_tick_ms": NO_TICK_MS}
     asked: list[str] = []
-    with bed.ready_gate() as running:
+    with bed.ready_gate(**changes) as running:
         if mutation is not None:
             mutation(running.gate)
         play(bed, 0, asked)
         bed.decided(len(asked))
         lost = wire.lost
-        wire.lose_commit_answers(f"gate-1{producer}")
+        deadline = time.monotonic() + PATIENCE
         while wire.lost == lost:  # the other producer may take a whole round
+            assert time.monotonic() < deadline, "no commit of this producer"
+            # Again each time: a producer that began anew meanwhile has ended it.
+            wire.lose_commit_answers(f"gate-1{producer}")
             before = len(asked)
             play(bed, before, asked)
             wait_for(
-                lambda: wire.lost > lost or len(bed.decisions()) == len(asked), what="for a commit"
+                lambda: wire.lost > lost or bed.decided(0).keys() >= set(asked), what="for a commit"
             )
         # Committed, and the gate does not know.
         wait_for(lambda: len(bed.decisions()) > before, what="for the commit's effect")
         play(bed, 2, asked)
         until_decided(bed, asked)
-        assert transactions(running, TransactionResult.REBUILT) == 1
+        # On a busy machine other commits may come too late, too.
+        assert transactions(running, TransactionResult.REBUILT) >= 1
         if mutation is None:
             wait_for(
                 lambda: stored(bed, running.gate._store) == folded_from_scratch(bed),
@@ -296,7 +311,10 @@ def rewinds_from_memory(gate: Gate) -> None:
     """The mutation: what is not known to be committed is tried again, as after an abort."""
 
     def start_over() -> None:
-        gate._transactor.restart()
+        while True:
+            with suppress(KafkaUnavailable):
+                gate._transactor.restart()
+                break
         gate._assignment.rewind(owned.partition for owned in gate._assignment.all())
         for owned in gate._assignment.all():
             gate._subjects.discard(owned.partition)
@@ -309,4 +327,4 @@ def test_the_same_play_decides_twice_when_the_gate_goes_on_from_memory(
 ) -> None:
     bed, _ = decided_around_a_lost_answer(wired, topic_prefix, tmp_path, "-b", rewinds_from_memory)
     times = Counter(decision.request_id for decision in bed.decisions())
-    assert max(times.values()) == 2
+    assert max(times.values()) >= 2
