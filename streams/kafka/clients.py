@@ -34,6 +34,18 @@ What a topic takes is bounded by the broker, after compression. Were this the sa
 that came in well compressed could not be passed on.
 """
 
+LEADERS_ASKED_MS = 2_000
+"""
+How often a client asks who leads the partitions it uses. librdkafka's default is 300,000.
+
+A client that does not ask stays with a leader that hangs until a request of its own has timed out:
+a gate's clients one after the other, for ``socket.timeout.ms`` each. Seen where a broker hung whose
+partitions had other leaders 5 s later: a gate stood still for 47 s, and for 12 s since.
+"""
+
+LONGEST_TURN_MS = 60_000
+"""A member that takes nothing for longer leaves the group. Twice of what makes ``/livez`` fail."""
+
 _LOGGER = logging.getLogger("streams.kafka.librdkafka")
 
 _PROPERTY_NAMED = re.compile(r'configuration property[: ]+"([^"]+)"', re.IGNORECASE)
@@ -113,6 +125,12 @@ def consumer_config(
         # A fetch that waits at the broker for more does not know of partitions that are assigned,
         # sought or resumed meanwhile: with the default of 500 ms a takeover would stall on it.
         "fetch.wait.max.ms": 50,
+        # So long librdkafka (2.16) waits for an answer when it joins the group, whatever
+        # socket.timeout.ms says: a coordinator that hung just then would keep the gate without
+        # partitions for the five minutes that are the default. No turn of the loop takes as long.
+        "max.poll.interval.ms": max(
+            LONGEST_TURN_MS, settings.session_timeout_ms, 2 * settings.transaction_timeout_ms
+        ),
     }
     fixed: dict[str, Any] = {
         "group.id": group_id,
@@ -208,6 +226,7 @@ def _config(
         "socket.connection.setup.timeout.ms": 5_000,
         "reconnect.backoff.max.ms": 1_000,
         "socket.keepalive.enable": True,
+        "topic.metadata.refresh.interval.ms": LEADERS_ASKED_MS,
         **defaults,
         **settings.kafka,
         **fixed,

@@ -37,6 +37,22 @@ def test_what_the_guarantees_rest_on_is_set() -> None:
     assert consumer["group.instance.id"] == "gate-1"
 
 
+@pytest.mark.parametrize(
+    ("settings", "milliseconds"),
+    [
+        (Settings(), 60_000),
+        (Settings(session_timeout_ms=90_000), 90_000),
+        (Settings(transaction_timeout_ms=100_000), 200_000),
+    ],
+)
+def test_a_member_may_be_away_for_a_turn_and_joins_for_no_longer(
+    settings: Settings, milliseconds: int
+) -> None:
+    config = consumer_config(settings, "gates", "gate-1")
+    assert config["max.poll.interval.ms"] == milliseconds
+    opened(Consumer, config).close()
+
+
 def test_every_setting_that_we_fix_is_refused_from_outside() -> None:
     fixed = {
         *producer_config(Settings(), "gate-1"),
