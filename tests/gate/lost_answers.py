@@ -26,6 +26,9 @@ INIT_PRODUCER_ID = 22
 WRITE_TXN_MARKERS = 27
 """Kafka's number of the request by which a coordinator makes a decided transaction visible."""
 
+OFFSET_FETCH = 9
+"""Kafka's number of the request for what a group has committed."""
+
 
 class LossyWire:
     """
@@ -34,8 +37,8 @@ class LossyWire:
     After :meth:`lose_commit_answers` every request still arrives, but a connection that carries an
     EndTxn is deaf from then on: its client hears nothing more. The next InitProducerId ends that.
 
-    Between :meth:`hold_markers` and :meth:`lose_markers` no WriteTxnMarkers arrives: what is
-    committed meanwhile is certain, and not to be seen.
+    Between :meth:`hold` and :meth:`lose_held` no request of one kind arrives. While WriteTxnMarkers
+    are held, what is committed is certain, and not to be seen.
     """
 
     def __init__(self, port: int, upstream: int) -> None:
@@ -45,8 +48,9 @@ class LossyWire:
         """How many EndTxn requests went through whose answer did not come back."""
         self._free = threading.Event()
         self._free.set()
+        self._holding: int | None = None
         self.held = 0
-        """How many WriteTxnMarkers requests were held back."""
+        """How many requests were held back."""
         self._listener = socket.create_server(("127.0.0.1", port))
         self._sockets: list[socket.socket] = [self._listener]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -60,15 +64,16 @@ class LossyWire:
         """
         self._losing = of.encode()
 
-    def hold_markers(self) -> None:
-        """From now on let no WriteTxnMarkers through."""
+    def hold(self, number: int) -> None:
+        """From now on let no request of this number through."""
+        self._holding = number
         self._free.clear()
 
-    def lose_markers(self) -> None:
+    def lose_held(self) -> None:
         """
         Hang up on what was held, and let the next ones through.
 
-        The coordinator then sends again what was lost, together with all that is due by then.
+        A coordinator then sends again the markers that were lost, with all that are due by then.
         """
         self._free.set()
 
@@ -120,7 +125,7 @@ class LossyWire:
                 number = struct.unpack_from(">h", request)[0]
                 if number == INIT_PRODUCER_ID:
                     self._losing = None
-                elif number == WRITE_TXN_MARKERS and not self._free.is_set():
+                elif number == self._holding and not self._free.is_set():
                     self.held += 1
                     self._free.wait()
                     break

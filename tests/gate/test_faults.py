@@ -1,5 +1,5 @@
 """
-Commits that do not go through, or of which nobody knows whether they did.
+Commits that do not go through, or of which nobody knows whether they did; and who says nothing.
 
 Whatever becomes of a transaction: each request has exactly one decision, and no withdrawal that was
 folded in vain is forgotten. Each play is also made to fail, by taking away what it rests on.
@@ -20,6 +20,7 @@ from confluent_kafka import Consumer
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.errors import KafkaUnavailable
+from streams.gate import rebuilding
 from streams.gate.gate import Gate
 from streams.gate.transaction import Output, Transactor
 from streams.kafka.clients import consumer_config
@@ -30,7 +31,7 @@ from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_
 from tests.conftest import need_embedded_kafka
 from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
 from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
-from tests.gate.lost_answers import LossyWire, wired_kafka
+from tests.gate.lost_answers import OFFSET_FETCH, LossyWire, wired_kafka
 
 pytestmark = pytest.mark.kafka
 
@@ -328,3 +329,30 @@ def test_the_same_play_decides_twice_when_the_gate_goes_on_from_memory(
     bed, _ = decided_around_a_lost_answer(wired, topic_prefix, tmp_path, "-b", rewinds_from_memory)
     times = Counter(decision.request_id for decision in bed.decisions())
     assert max(times.values()) >= 2
+
+
+# ------------------------------------------------------ a coordinator that does not say its offsets
+
+
+def test_a_rebuild_does_not_take_silence_about_offsets_for_none(
+    wired: tuple[EmbeddedKafka, LossyWire],
+    topic_prefix: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kafka, wire = wired
+    bed = Bed(kafka.bootstrap_servers, topic_prefix, tmp_path)
+    with bed.ready_gate():
+        ask(bed, PEOPLE[0], "decided")
+        bed.flush()
+        bed.decided(1)
+    partition = bed.partition(PEOPLE[0])
+    assert rebuilding._committed(bed.settings, partition) == 1
+
+    monkeypatch.setattr(rebuilding, "ANSWER_SECONDS", 1.0)
+    wire.hold(OFFSET_FETCH)
+    try:
+        with pytest.raises(KafkaUnavailable, match="does not say its offsets"):
+            rebuilding._committed(bed.settings, partition)
+    finally:
+        wire.lose_held()

@@ -22,7 +22,7 @@ from tests.crash.gate_process import SECOND
 from tests.crash.short_lived_gate import AFTER_OFFSETS, arm, hasty, killed, short_lived_gate
 from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
 from tests.gate.bed import Bed, wait_for
-from tests.gate.lost_answers import LossyWire, wired_kafka
+from tests.gate.lost_answers import WRITE_TXN_MARKERS, LossyWire, wired_kafka
 
 pytestmark = pytest.mark.kafka
 
@@ -78,14 +78,14 @@ def test_offsets_do_not_go_back_when_the_earlier_markers_come_last(
     commit(2)
     wait_for(lambda: stable_offset(bed) == 2, what="for both to be visible")
     held = wire.held
-    wire.hold_markers()
+    wire.hold(WRITE_TXN_MARKERS)
     try:
         commit(3)
         commit(4)
         wait_for(lambda: wire.held > held, what="for markers to be on their way")
         assert stable_offset(bed) is None
     finally:
-        wire.lose_markers()
+        wire.lose_held()
     wait_for(lambda: stable_offset(bed) is not None, what="for the markers")
     assert stable_offset(bed) == 4
     wait_for(lambda: len(bed.read(bed.topics.allowed)) == 4, what="for all records")
@@ -112,7 +112,7 @@ def test_a_successor_waits_for_a_hidden_transaction_and_for_the_open_one_behind_
     with short_lived_gate(bed, "gate-1", AFTER_OFFSETS, SECOND) as dying:
         play(bed, 0, asked)
         bed.decided(len(asked))
-        wire.hold_markers()
+        wire.hold(WRITE_TXN_MARKERS)
         try:
             held = wire.held
             arm(bed, "gate-1")
@@ -124,10 +124,10 @@ def test_a_successor_waits_for_a_hidden_transaction_and_for_the_open_one_behind_
                 assignment = successor.gate._assignment
                 wait_for(lambda: len(assignment.all()) == 2, what="for the partitions")
                 assert {owned.phase for owned in assignment.all()} == {Phase.RESTORING}
-                wire.lose_markers()
+                wire.lose_held()
                 play(bed, 99, asked)
                 bed.decided(len(asked))
                 check_outcomes(bed, asked)
                 assert stored(bed, successor.gate._store) == folded_from_scratch(bed)
         finally:
-            wire.lose_markers()
+            wire.lose_held()
