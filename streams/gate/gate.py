@@ -15,6 +15,24 @@ The gate: the loop that takes, joins, decides and commits.
 Which partitions there are, and whether they may be decided, is assignment.py's. Everything here
 runs in one thread; :meth:`Gate.stop` and :meth:`Gate.reload` only set flags and may be called from
 signal handlers.
+
+For how long this thread may wait for somebody else, each time:
+
+* requests: :data:`IDLE_WAIT_SECONDS`, and ``batch_linger_ms`` behind a full chunk;
+* the barrier: a second, or ``barrier_timeout_ms`` if that is more, and
+  :data:`~streams.gate.barrier.LATE_SECONDS`; then what is left of ``barrier_timeout_ms`` for the
+  state; a second where a topic is read for the first time;
+* an unknown schema: :data:`~streams.codec.registry.ANSWER_SECONDS`;
+* what is re-sent, or a policy archived: :data:`~streams.gate.assembly.RESEND_TIMEOUT_SECONDS`, and
+  one to give up;
+* a transaction: half of ``transaction_timeout_ms``; its abort the same; and the same for each try
+  to replace the producers;
+* librdkafka's own threads, where its calls know no time-out (assign, seek, pause, resume, begin a
+  transaction, let go of a producer): these ask no broker. A tenth of a second was the most that was
+  seen while brokers died and hung on a busy machine.
+
+So a turn ends within half a minute with the default settings, and a wait that has ended is a stall
+of its partition, never "reached". Should one not end, ``/livez`` says so.
 """
 
 from __future__ import annotations
