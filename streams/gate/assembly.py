@@ -20,6 +20,7 @@ from streams.config import Settings
 from streams.errors import ConfigError, KafkaUnavailable, Retry
 from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, asked
+from streams.gate.batch_bound import BatchBound
 from streams.gate.broadcast import Broadcast
 from streams.gate.deciding import Deciding
 from streams.gate.folding import Folding
@@ -54,6 +55,9 @@ LEADERS_KNOWN_MS: Final = 1_000
 """For how long the admin client, which reads the barrier, believes to know a partition's leader.
 Seen with librdkafka 2.16: it asks a leader that died or hangs again and again, and looks for its
 successor only once this is over, which by default is after 15 minutes."""
+MOST_FOLDED: Final = 20_000
+"""State records folded in one turn, over all its partitions: a second or so. A backlog of millions
+(a bulk import, a long outage) is committed in such pieces, so that the loop goes on turning."""
 RESEND_TIMEOUT_SECONDS: Final = 2.0
 """The loop stands still for so long when the home of a misplaced record does not answer."""
 
@@ -180,9 +184,11 @@ def assembled(
                 consumer,
                 assignment,
                 telemetry,
-                max_records=settings.batch_max_records,
                 max_bytes=settings.batch_max_bytes,
                 linger_seconds=settings.batch_linger_ms / 1000,
+            ),
+            bound=BatchBound(
+                settings.batch_max_records, MOST_FOLDED, settings.transaction_timeout_ms / 4000
             ),
             barrier=barrier,
             reader=reader,

@@ -52,6 +52,7 @@ from streams.errors import (
 )
 from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, Targets
+from streams.gate.batch_bound import BatchBound
 from streams.gate.broadcast import Broadcast
 from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
@@ -91,10 +92,6 @@ IDLE_WAIT_SECONDS: Final = 0.1
 BUSY_WAIT_SECONDS: Final = 0.005
 """The same while some partition is being restored or waits for its state."""
 
-MOST_FOLDED: Final = 20_000
-"""State records folded in one turn, over all its partitions: a second or so. A backlog of millions
-(a bulk import, a long outage) is committed in such pieces, so that the loop goes on turning."""
-
 RESEND_AGAIN_SECONDS: Final = 5.0
 """Pause before a partition whose misplaced records could not be re-sent is tried again."""
 
@@ -111,6 +108,7 @@ class Gate:
         topics: GateTopics,
         assignment: Assignment,
         intake: Intake,
+        bound: BatchBound,
         barrier: Barrier,
         reader: LogReader,
         broadcast: Broadcast,
@@ -132,6 +130,7 @@ class Gate:
         self._topics = topics
         self._assignment = assignment
         self._intake = intake
+        self._bound = bound
         self._barrier = barrier
         self._reader = reader
         self._broadcast = broadcast
@@ -156,7 +155,7 @@ class Gate:
         self._ticking = False
         self._backoff = 0.0
         self._commit_seconds = 0.0
-        self._most_folded = MOST_FOLDED
+        self._most_folded = bound.folded
         self._stopping = False
         self._reloading = False
 
@@ -197,7 +196,9 @@ class Gate:
             self._reader.fetch(0)
         timing = Timing(self._telemetry)
         taken = self._intake.take(
-            BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS, self._commit_seconds
+            BUSY_WAIT_SECONDS if waiting else IDLE_WAIT_SECONDS,
+            self._commit_seconds,
+            self._bound.records,
         )
         timing.done(Step.TAKE, since=taken.first_at)
         works = self._works(taken)
@@ -263,7 +264,7 @@ class Gate:
         if not reached:
             return
         now_ms = int(time.time() * 1000)
-        self._most_folded = max(MOST_FOLDED // len(reached), 1_000)
+        self._most_folded = max(self._bound.folded // len(reached), 1)
         for fill, step in ((self._fold, Step.FOLD), (self._decide, Step.DECIDE)):
             reached = [work for work in reached if self._filled(fill, work, now_ms)]
             timing.done(step)
@@ -326,7 +327,7 @@ class Gate:
     def _foldable(self, at: At, target: int) -> bool:
         """Whether the target is reached, or so much waits below it that a turn is full without."""
         return self._reader.reached(at, target) or (
-            at not in self._topics.broadcast and self._reader.waiting(at) >= MOST_FOLDED
+            at not in self._topics.broadcast and self._reader.waiting(at) >= self._bound.folded
         )
 
     def _distrust(self, works: list[Work], targets: Targets) -> None:
@@ -419,6 +420,7 @@ class Gate:
                 before=timing.before_transaction_step,
             )
         except Aborted as error:
+            self._bound.failed(taken.count)
             self._taken_back(works, error, time.monotonic() - began)
             return
         except Indefinite as error:
@@ -426,12 +428,14 @@ class Gate:
                 TransactionEnded(TransactionResult.REBUILT, time.monotonic() - began)
             )
             self._telemetry.emit(ErrorMet(error))
+            self._bound.failed(taken.count)
             self._start_over()
             return
         timing.done(Step.COMMIT)
         self._backoff = 0.0
         seconds = time.monotonic() - began
         self._commit_seconds += (seconds - self._commit_seconds) / 4
+        self._bound.committed(taken.count, seconds)
         self._telemetry.emit(TransactionEnded(TransactionResult.COMMITTED, seconds))
         try:
             self._committed(commit, works, now_ms)
@@ -461,7 +465,7 @@ class Gate:
         while not self._stopping:
             self._health.beat()
             # All partitions are paused: nothing comes, but rebalances are answered meanwhile.
-            self._intake.take(0, 0)
+            self._intake.take(0, 0, 1)
             try:
                 self._transactor.restart()
             except KafkaUnavailable as error:

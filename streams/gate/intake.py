@@ -44,18 +44,16 @@ class Intake:
         assignment: Assignment,
         telemetry: Telemetry,
         *,
-        max_records: int,
         max_bytes: int,
         linger_seconds: float,
     ) -> None:
         self._consumer = consumer
         self._assignment = assignment
         self._telemetry = telemetry
-        self._max_records = max_records
         self._max_bytes = max_bytes
         self._most_linger = linger_seconds
 
-    def take(self, wait_seconds: float, commit_seconds: float) -> Taken:
+    def take(self, wait_seconds: float, commit_seconds: float, max_records: int) -> Taken:
         """
         Return what is there, waiting at most ``wait_seconds`` for the first request.
 
@@ -72,7 +70,7 @@ class Intake:
             first_at = time.monotonic()
             if messages:
                 linger = min(commit_seconds / 4, self._most_linger)
-                self._gather(messages, first_at + linger)
+                self._gather(messages, first_at + linger, max_records)
         except KafkaException as error:
             raise _for_people(error.args[0]) from error
         if self._assignment.epoch != epoch:
@@ -87,12 +85,12 @@ class Intake:
         self._sort(messages, taken)
         return taken
 
-    def _gather(self, messages: list[Fetched], until: float) -> None:
+    def _gather(self, messages: list[Fetched], until: float, max_records: int) -> None:
         size = _size(messages)
-        while len(messages) < self._max_records and size < self._max_bytes:
+        while len(messages) < max_records and size < self._max_bytes:
             backlog = len(messages) >= CHUNK
             left = max(until - time.monotonic(), 0.0) if backlog else 0.0
-            wanted = min(CHUNK, self._max_records - len(messages))
+            wanted = min(CHUNK, max_records - len(messages))
             more = self._consumer.consume(wanted, left)
             size += _size(more)
             messages += more

@@ -48,14 +48,13 @@ def intake(*messages: Message) -> Intake:
         RebalancedWith(assigned, *messages),  # type: ignore[arg-type]
         assigned,  # type: ignore[arg-type]
         Telemetry(CollectorRegistry()),
-        max_records=10,
         max_bytes=1_000,
         linger_seconds=0,
     )
 
 
 def test_requests_that_come_with_a_rebalance_are_not_taken() -> None:
-    taken = intake(Message(topic="requests", partition=0, offset=0, value=b"x")).take(0, 0)
+    taken = intake(Message(topic="requests", partition=0, offset=0, value=b"x")).take(0, 0, 10)
     assert taken.epoch > Assigned.epoch
     assert taken.requests == {}
 
@@ -65,7 +64,7 @@ def test_a_gate_that_is_fenced_in_the_same_moment_as_it_loses_its_partitions_end
     fenced = Message(error=KafkaError(KafkaError._FATAL))
     assert not fenced.error().fatal(), "confluent-kafka does not say so of a consumed error"
     with pytest.raises(Fenced, match="instance_id"):
-        intake(fenced).take(0, 0)
+        intake(fenced).take(0, 0, 10)
 
 
 class Waiting:
@@ -84,16 +83,15 @@ class Waiting:
         return [Message("requests", 0, at, value=b"x") for at in range(first, self._at)]
 
 
-def taken_of(count: int) -> int:
+def taken_of(count: int, most: int = 10_000) -> int:
     took = Intake(
         Waiting(count),  # type: ignore[arg-type]
         Assigned(),  # type: ignore[arg-type]
         Telemetry(CollectorRegistry()),
-        max_records=10_000,
         max_bytes=1_000_000,
         linger_seconds=0.01,
     )
-    return took.take(0, 1).count
+    return took.take(0, 1, most).count
 
 
 def test_a_few_requests_wait_for_no_more() -> None:
@@ -102,3 +100,7 @@ def test_a_few_requests_wait_for_no_more() -> None:
 
 def test_a_batch_that_meets_a_backlog_waits_for_more() -> None:
     assert taken_of(CHUNK + 1) > CHUNK + 1
+
+
+def test_no_more_is_taken_than_a_transaction_may_hold_just_now() -> None:
+    assert taken_of(CHUNK, most=70) == 70
