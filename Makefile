@@ -43,8 +43,9 @@ check: $(STAMPS)/check ## Run ruff, mypy --strict and the layer contracts, compa
 	$(BIN)/lint-imports
 	$(BIN)/python deploy/grafana/generate.py --check
 
-bench: $(STAMPS)/demo ## Measure the gate against its floor; writes bench/results/gate.json
+bench: $(STAMPS)/demo ## Measure the gate against its floor, and what follows a STOP; see bench/results
 	$(BIN)/python bench/gate.py $(ARGS)
+	$(BIN)/python bench/replies.py
 
 soak: $(STAMPS)/test ## Run the long tests
 	$(BIN)/python -m pytest -m soak $(ARGS)

@@ -6,19 +6,21 @@ advertising and gets it at an even pace; now and then somebody replies STOP. For
 measures, from the append of the reply in ``sms.inbound``,
 
 * *acknowledged*: the append of the withdrawal in ``consent.events``;
-* *last allowed*: the append of the last request to that person that was still allowed, 0 where none
-  was after the reply. It can only be one that was appended before the withdrawal was;
-* *first refused*: the append of the first request that the withdrawal dropped.
+* *last allowed*: when the gate wrote the last message that it still allowed, 0 where it wrote none
+  after the reply;
+* *first refused*: when it wrote the first decision that the withdrawal dropped.
 
-How many requests were allowed that were appended after the withdrawal had been acknowledged is
-counted, and must be none. Append times are one broker's clock. Prints a table and writes
-``bench/results/replies.json``.
+The gate's figures have its own delay in them: a message that was requested before the reply may be
+decided after it. How many requests were allowed that were appended after the withdrawal is counted,
+and must be none. Times are one broker's clock. Prints a table and writes
+``bench/results/replies.json``, with the machine's load before: on a busy one all grows but that.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import random
 import signal
@@ -74,11 +76,15 @@ COMMANDS = "from streams.cli.main import main; main()"
 
 @dataclass
 class Person:
-    """What happened to somebody who replied; times are appends, in milliseconds."""
+    """
+    What happened to somebody who replied; all times are in milliseconds.
+
+    Of the messages allowed: when they were requested, and when the gate wrote its decision.
+    """
 
     replied_at: int = 0
     withdrawn_at: int = 0
-    allowed_at: list[int] = field(default_factory=list)
+    allowed: list[tuple[int, int]] = field(default_factory=list)
     dropped_at: list[int] = field(default_factory=list)
 
 
@@ -250,16 +256,16 @@ def followed(ground: Ground) -> dict[str, Person]:
         (partition, offset): (ground.codecs.requests.decode(value), at)
         for partition, offset, at, value in ground.read(SMS_REQUESTED)
     }
-    for _, _, _, value in ground.read(SMS_DECISIONS):
+    for _, _, written_at, value in ground.read(SMS_DECISIONS):
         decision = ground.codecs.decisions.decode(value)
-        request, at = asked[decision.request_partition, decision.request_offset]
+        request, asked_at = asked[decision.request_partition, decision.request_offset]
         person = people.get(request.recipient)
         if person is None or request.purpose != "marketing":
             continue
         if decision.verdict is Outcome.ALLOWED:
-            person.allowed_at.append(at)
+            person.allowed.append((asked_at, written_at))
         elif "SUPPRESSED" in decision.reasons:
-            person.dropped_at.append(at)
+            person.dropped_at.append(written_at)
     return people
 
 
@@ -269,7 +275,7 @@ def figures(people: dict[str, Person]) -> dict[str, dict[str, float]]:
     measures = {
         "acknowledged": [each.withdrawn_at - each.replied_at for each in everyone],
         "last allowed": [
-            max([0, *(at - each.replied_at for at in each.allowed_at)]) for each in everyone
+            max([0, *(at - each.replied_at for _, at in each.allowed)]) for each in everyone
         ],
         "first refused": [
             min(each.dropped_at) - each.replied_at for each in everyone if each.dropped_at
@@ -289,7 +295,9 @@ def figures(people: dict[str, Person]) -> dict[str, dict[str, float]]:
 
 def allowed_after(people: dict[str, Person]) -> int:
     """How many requests were allowed that were appended after the withdrawal."""
-    return sum(at > each.withdrawn_at for each in people.values() for at in each.allowed_at)
+    return sum(
+        asked_at > each.withdrawn_at for each in people.values() for asked_at, _ in each.allowed
+    )
 
 
 def main() -> None:
@@ -299,6 +307,7 @@ def main() -> None:
     arguments.add_argument("--subjects", type=int, default=200, help="few: each gets many")
     arguments.add_argument("--replies", type=int, default=150)
     options = arguments.parse_args()
+    load = os.getloadavg()[0]
     with EmbeddedKafka(1) as kafka, tempfile.TemporaryDirectory() as folder:
         ground = Ground(kafka, Path(folder))
         with running(ground, "gate") as gate, running(ground, "worker") as worker:
@@ -325,6 +334,7 @@ def main() -> None:
                 "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
                 "version": __version__,
                 "python": platform.python_version(),
+                "load_before": round(load, 1),
                 "requests_per_second": options.rate,
                 "replies": options.replies,
                 "allowed_after_acknowledgement": late,

@@ -25,6 +25,7 @@ and its name in :data:`streams.processors.agents.AGENTS`. What holds for it:
 
 * Every event is handled at least once, in the order of its partition; kill -9 loses none.
 * The state is exact: an event that it has applied is not handled again.
+* What stands in ``then`` of its effects is written once all else is on all replicas.
 * Outputs may be written twice. Give them ids made from the event, never from a clock or a counter
   of your own, so that a reader can tell.
 * Whatever the function raises, the other partitions and agents go on; see
