@@ -120,6 +120,18 @@ def test_an_entry_kept_for_no_day_leaves_no_trace() -> None:
         assert len(state.uploads) == kept
 
 
+def test_where_nothing_is_kept_no_entry_changes_anything() -> None:
+    upload = an_upload(uploaded_at=NOON)
+    splitting, [added, _] = split(upload, keep_days=0)
+    place = Place(added.subject_id, added.partition, added.position)
+    [back] = withdrawn_entries(
+        an_upload_withdrawn(), splitting.uploader_id, [place], splitting.expires_at
+    )
+    nobody = SubjectState(added.subject_id)
+    for entry in (added, back):
+        assert fold_contact(nobody, entry, appended_at=NOON + 1, kept_days=0) is nobody
+
+
 def test_withdrawn_entries_take_the_trace_back() -> None:
     upload = an_upload(uploaded_at=NOON)
     splitting, entries = split(upload)
