@@ -388,8 +388,9 @@ def assess_content(
     asked = _NO_ASKING
     if asks is not None:
         asked = asking(state, asks, sender_id, confirming, now_ms)
-    if registers.read_texts:
-        looks, text = _text(body, purpose, sender_id, law, looks, registers)
+    here = registers if registers.by_law is None else registers.under(law)
+    if here is not NO_REGISTERS:
+        looks, text = _text(body, purpose, sender_id, law, looks, here)
     else:
         text = _TEXT_UNREAD
     facts = _new(

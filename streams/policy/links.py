@@ -50,7 +50,9 @@ _INVISIBLE: Final = dict.fromkeys(
     map(ord, "\u00ad\u034f\u061c\u180e\u200b\u200c\u200d\u200e\u200f")
 )
 _INVISIBLE.update(dict.fromkeys([*range(0x2060, 0x2065), 0xFEFF, *range(0xFE00, 0xFE10)]))
-_DOTS: Final = {ord(dot): "." for dot in "\u3002\uff61"}
+_PLAINLY: Final = _INVISIBLE | {ord(dot): "." for dot in "\u3002\uff61"}
+_DETOURS: Final = ("%", "//", "/.")
+"""What a path has that a server understands otherwise than it is written."""
 
 # What a text must have to lead anywhere: a dot before what could begin a domain, or a scheme's
 # end. An ideographic dot ends sentences: before an ideograph it counts only where a domain's end
@@ -69,7 +71,23 @@ _MAY_LEAD: Final = re.compile(
 )
 """Begins with a set, by which the search runs three times as fast: 0.7 us for 100 characters."""
 
-_RUN: Final = re.compile(rf"(?:[^\W{_CJK}]|[.\-@])+")
+_LETTERS: Final = (
+    r"\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u0377\u037a-\u037d\u0386-\u0dff"
+    r"\u0f00-\u10ff\u1200-\u1fff\u2c00-\u2dff\ua640-\ua95f\uab00-\uabff"
+)
+"""Of the scripts that are written with spaces, beside ASCII's; a few signs too many do no harm."""
+
+_IN_RUN: Final = rf"0-9a-z_\-@{_LETTERS}"
+_RUN: Final = re.compile(
+    rf"(?<![.{_IN_RUN}])(?:[{_IN_RUN}]*+\.[.{_IN_RUN}]*+|[{_IN_RUN}]++(?=:[/\\]))"
+)
+"""
+A run of what hosts are made of that has a dot or a scheme's end.
+
+It begins only where no other goes on, and gives nothing back: each is read twice at most. One set
+each, since a choice between sets takes five times as long.
+"""
+
 _SCHEME: Final = re.compile(r":[/\\]+")
 _AUTHORITY: Final = re.compile(r"[^\s/\\?#]*")
 _PATH: Final = re.compile(r"(?::\d{1,5})?([/\\][!-~]*|[?#][!-~]*)?")
@@ -82,9 +100,13 @@ _TRAILING: Final = ".,;:!?'\")]}>*_~-\u3001\u300b\u300d\u3011"
 
 def places_in(body: str) -> Iterator[Place]:
     """Find every place that ``body`` leads to, in order; internationalised bare hosts come last."""
-    if _MAY_LEAD.search(body) is None:
-        return
-    text = normalize("NFKC", body).casefold().translate(_INVISIBLE | _DOTS)
+    return iter(()) if _MAY_LEAD.search(body) is None else _places(body)
+
+
+def _places(body: str) -> Iterator[Place]:
+    text = (
+        body.lower() if body.isascii() else normalize("NFKC", body).casefold().translate(_PLAINLY)
+    )
     passed = 0
     for run in _RUN.finditer(text):
         start, end = run.span()
@@ -138,8 +160,10 @@ def _path_at(text: str, at: int) -> tuple[str, int]:
     found = _PATH.match(text, at)
     if found is None or found[1] is None:
         return "", at
-    written = re.split(r"[?#]", found[1].replace("\\", "/"), maxsplit=1)[0].rstrip(_TRAILING)
-    return posixpath.normpath(unquote(written)) if written else "", found.end()
+    written = found[1].partition("?")[0].partition("#")[0].replace("\\", "/").rstrip(_TRAILING)
+    if any(detour in written for detour in _DETOURS):
+        written = "/" + posixpath.normpath(unquote(written)).lstrip("/")
+    return written.rstrip("/") or written, found.end()
 
 
 def _in_unicode(host: str) -> str:
@@ -170,7 +194,7 @@ class LinkRegister:
         """Give the classes of all places that ``body`` leads to; none for a text without a link."""
         if _MAY_LEAD.search(body) is None:
             return _NO_LINK
-        return frozenset(map(self.class_of, places_in(body)))
+        return frozenset(map(self.class_of, _places(body)))
 
     def class_of(self, place: Place) -> LinkClass:
         """

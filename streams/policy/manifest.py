@@ -13,7 +13,7 @@ from streams.policy.confirming import MAY_NEED_IT, Confirming
 from streams.policy.declared_caps import read_caps
 from streams.policy.documents import Document
 from streams.policy.mistakes import Mistakes, nearest
-from streams.policy.vocabulary import VOCABULARY_VERSION
+from streams.policy.vocabulary import VOCABULARY_VERSION, Jurisdiction
 
 MANIFEST = "policy.yaml"
 """The file that names a policy's other files."""
@@ -28,6 +28,10 @@ events are kept of which it is one."""
 
 _DAY_MS = 86_400_000
 
+BESIDE = "../"
+"""Before the name of a pack's folder, which lies beside that of the policy it is part of."""
+
+_FOLDER = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,47}")
 _RULE_FILE = re.compile(r"[a-z0-9][a-z0-9_-]*\.yaml")
 
@@ -40,11 +44,19 @@ class Manifest:
     declared on. ``caps`` are those of messages to one person. ``confirming`` is what has to be
     confirmed, null for nothing. ``rule_files`` and ``register_files`` are the files to read, in
     order, each of which exists; what is wrong, such as a file that is missing or not listed, is in
-    the mistakes.
+    the mistakes. A policy that is put together from ``packs`` has the folder of one for every law
+    and no rules of its own.
     """
 
-    def __init__(self, document: Document, files: Mapping[str, str], mistakes: Mistakes) -> None:
-        """Read ``document``, the manifest among ``files``."""
+    def __init__(
+        self,
+        document: Document,
+        files: Mapping[str, str],
+        mistakes: Mistakes,
+        folder: str = "",
+    ) -> None:
+        """Read ``document``, the manifest among ``files``; ``folder`` is put before their names."""
+        self.packs: dict[Jurisdiction, str] = {}
         self.name = self.edition = ""
         self.purposes: list[str] = []
         self.purpose_lines: dict[str, int] = {}
@@ -53,11 +65,12 @@ class Manifest:
         self.caps: list[Cap] = []
         self.confirming: Confirming | None = None
         self.confirm_line = 1
+        composed = document.root is not None and _has_packs(document.root)
         entries = (
             document.mapping(
                 document.root,
                 MANIFEST,
-                ("name", "edition", "purposes", "rules"),
+                ("name", "edition", "purposes", "packs" if composed else "rules"),
                 ("vocabulary", "registers", "caps", "confirm"),
             )
             if document.root is not None
@@ -81,13 +94,18 @@ class Manifest:
         if "confirm" in entries:
             self.confirming = self._read_confirm(document, entries["confirm"])
             self.confirm_line = entries["confirm"].start_mark.line + 1
+        if "packs" in entries:
+            self.packs = _read_packs(document, entries["packs"], files)
         if "rules" in entries:
             for node in document.items(entries["rules"], "rules"):
                 self._read_file(document, node, files, "rule", self.rule_files)
+        if "rules" in entries or "packs" in entries:
             listed = {MANIFEST, TESTS, *self.rule_files, *self.register_files}
             for unlisted in sorted(files.keys() - listed):
+                if unlisted.startswith(BESIDE):
+                    continue
                 mistakes.add(
-                    unlisted,
+                    folder + unlisted,
                     1,
                     1,
                     f"{MANIFEST} does not list the file",
@@ -184,6 +202,46 @@ class Manifest:
             )
         else:
             listed.append(name)
+
+
+def pack_folders(source: str) -> list[str]:
+    """List the folders of the packs that a manifest names, each once; what is wrong is left out."""
+    silent = Mistakes("")
+    document = Document(MANIFEST, source, silent)
+    if document.root is None or not _has_packs(document.root):
+        return []
+    node = document.mapping(document.root, MANIFEST)["packs"]
+    folders = [document.text(each, "") for each in document.mapping(node, "packs").values()]
+    return sorted({text.value for text in folders if text and _FOLDER.fullmatch(text.value)})
+
+
+def _has_packs(root: yaml.Node) -> bool:
+    return isinstance(root, yaml.MappingNode) and any(
+        isinstance(key, yaml.ScalarNode) and key.value == "packs" for key, _ in root.value
+    )
+
+
+def _read_packs(
+    document: Document, node: yaml.Node, files: Mapping[str, str]
+) -> dict[Jurisdiction, str]:
+    """Read which folder's rules decide under which law: each law has one."""
+    packs = {}
+    laws = tuple(Jurisdiction.__members__)
+    for law, folder_node in document.mapping(node, "packs", laws, ()).items():
+        folder = document.text(folder_node, f"the pack of {law}")
+        if folder is None:
+            continue
+        if not _FOLDER.fullmatch(folder.value):
+            document.wrong(
+                folder, f"{folder.value!r} cannot be a pack", "name a folder beside this one: cn"
+            )
+        elif f"{BESIDE}{folder.value}/{MANIFEST}" not in files:
+            document.wrong(
+                folder, f"there is no pack {folder.value} beside this folder", "add its folder"
+            )
+        else:
+            packs[Jurisdiction[law]] = folder.value
+    return packs
 
 
 def _read_vocabulary(document: Document, node: yaml.Node) -> None:

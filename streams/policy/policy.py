@@ -20,10 +20,11 @@ from streams.policy.confirm_rules import confirm_rules
 from streams.policy.confirming import Confirming
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
 from streams.policy.facts import Assessment, Facts, nothing_known
-from streams.policy.manifest import MANIFEST, TESTS, Manifest, first_ms
+from streams.policy.manifest import BESIDE, MANIFEST, TESTS, Manifest, first_ms, pack_folders
 from streams.policy.mistakes import Mistakes
+from streams.policy.packs import read_pack
 from streams.policy.reasons import Reason, severest_first
-from streams.policy.registers import RegisterReader, Registers
+from streams.policy.registers import RegisterReader, Registers, together
 from streams.policy.rules import Rule, RuleReader, Then
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.policy.vocabulary import State
@@ -208,31 +209,43 @@ def load_policy(directory: Path) -> Policy:
     """
     Read and check the policy in ``directory``.
 
-    Reads the ``*.yaml`` files that lie in it, not in folders below, and not its tests. Raises
+    Reads the ``*.yaml`` files that lie in it and in the folders of its packs, which lie beside it;
+    not in folders below, and not its tests. Raises
     :class:`PolicyInvalid` with every mistake, a line each: ``file:line:column: what; remedy``.
     """
     if not directory.is_dir():
         raise PolicyInvalid(f"{directory}:1:1: there is no such directory; name a policy's folder")
     mistakes = Mistakes(str(directory))
+    files = _read_folder(directory, "", mistakes)
+    for folder in pack_folders(files.get(MANIFEST, "")):
+        beside = directory.resolve().parent / folder
+        if beside.is_dir():
+            files |= _read_folder(beside, f"{BESIDE}{folder}/", mistakes)
+    return _checked(files, mistakes)
+
+
+def _read_folder(directory: Path, prefix: str, mistakes: Mistakes) -> dict[str, str]:
+    """Read what a policy is made of, each text under its name behind ``prefix``."""
     files = {}
     for path in sorted(directory.iterdir()):
+        name = prefix + path.name
         if path.name.startswith(".") or path.name == TESTS or not path.is_file():
             continue
         if path.suffix == ".yml":
-            mistakes.add(path.name, 1, 1, "the file would be passed over", "rename it to .yaml")
+            mistakes.add(name, 1, 1, "the file would be passed over", "rename it to .yaml")
         if path.suffix == ".yaml":
             try:
                 if path.stat().st_size > 4 * MAX_FILE_CHARACTERS:
                     raise OverflowError
-                files[path.name] = path.read_bytes().decode("utf-8")
+                files[name] = path.read_bytes().decode("utf-8")
             except OverflowError:
-                mistakes.add(path.name, 1, 1, "the file is too large", "split it")
+                mistakes.add(name, 1, 1, "the file is too large", "split it")
             except UnicodeDecodeError as error:
                 line = error.object.count(b"\n", 0, error.start) + 1
-                mistakes.add(path.name, line, 1, "this is not UTF-8", "save the file as UTF-8")
+                mistakes.add(name, line, 1, "this is not UTF-8", "save the file as UTF-8")
             except OSError as error:
-                mistakes.add(path.name, 1, 1, f"cannot be read: {error.strerror}", "see to it")
-    return _checked(files, mistakes)
+                mistakes.add(name, 1, 1, f"cannot be read: {error.strerror}", "see to it")
+    return files
 
 
 def load_policy_files(files: Mapping[str, str], where: str) -> Policy:
@@ -287,6 +300,16 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
     listing = RegisterReader(manifest.purposes)
     for name in manifest.register_files:
         listing.read(Document(name, files[name], mistakes))
+    registers, caps = listing.registers(), manifest.caps
+    if manifest.packs:
+        parts = [
+            read_pack(law, folder, manifest, files, language, mistakes)
+            for law, folder in manifest.packs.items()
+        ]
+        rules += [rule for part in parts for rule in part.rules]
+        registers = together(registers, {part.law: part.registers for part in parts})
+        # Who is where is known too seldom: what is too often anywhere is too often.
+        caps = list(dict.fromkeys([*caps, *(cap for part in parts for cap in part.caps)]))
     mistakes.raise_if_any()
     policy = Policy(
         name=manifest.name,
@@ -295,10 +318,10 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         files=files,
         purposes=frozenset(manifest.purposes),
         rules=(*rules, *with_confirm),
-        registers=listing.registers(),
+        registers=registers,
         language=language,
         confirming=manifest.confirming,
-        caps=Caps(manifest.caps),
+        caps=Caps(caps),
     )
     _refuse_to_allow_the_unknown(policy, mistakes)
     mistakes.raise_if_any()

@@ -9,8 +9,8 @@ of the policy's version.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Final
 
 import yaml
@@ -35,21 +35,48 @@ _SIGNATURE_BRACKETS: Final = "\u3010\u3011[]"
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """All that a policy lists; null: it has no such section. ``hours`` is empty then."""
+    """
+    All that a policy lists; null: it has no such section.
+
+    ``by_law`` are those that count for texts under each law, where a policy is put together from
+    packs. ``hours`` are all of them together: their regions keep them apart.
+    """
 
     links: LinkRegister | None = None
     senders: Senders | None = None
     opt_out: OptOutTexts | None = None
     marks: MarkWords | None = None
     hours: QuietTimes | None = None
+    by_law: Mapping[Jurisdiction, Registers] | None = None
 
-    @property
-    def read_texts(self) -> bool:
-        """Whether anything is to be read from a text."""
-        return any((self.links, self.senders, self.opt_out, self.marks))
+    def under(self, law: Jurisdiction) -> Registers:
+        """Give those that count for texts under ``law``."""
+        return self if self.by_law is None else self.by_law[law]
 
 
 NO_REGISTERS: Final = Registers()
+
+
+def together(own: Registers, packs: Mapping[Jurisdiction, Registers]) -> Registers:
+    """
+    Put together what the packs list, each for its law, and what the policy itself does.
+
+    Hosts and senders are a company's own and the same everywhere: the policy's count, and those of
+    the packs do not. A pack's hours for ``any`` region are those of its law; the policy's own are
+    added.
+    """
+    windows = list(own.hours.windows) if own.hours else []
+    for law, pack in packs.items():
+        for window in pack.hours.windows if pack.hours else ():
+            region = law.name if window.region == ANYWHERE else window.region
+            windows.append(replace(window, region=region))
+    return Registers(
+        hours=QuietTimes(windows) if windows else None,
+        by_law={
+            law: Registers(own.links, own.senders, pack.opt_out, pack.marks)
+            for law, pack in packs.items()
+        },
+    )
 
 
 class RegisterReader:
@@ -91,7 +118,9 @@ class RegisterReader:
                 readers[section](document, node)
 
     def registers(self) -> Registers:
-        """Give what was read from all files."""
+        """Give what was read from all files; :data:`NO_REGISTERS` where nothing was."""
+        if not self._sections:
+            return NO_REGISTERS
         return Registers(
             self._links,
             self._senders,

@@ -13,6 +13,7 @@ from streams.policy.conditions import Condition, Language
 from streams.policy.documents import Document, Text
 from streams.policy.mistakes import nearest
 from streams.policy.reasons import GIVEN_BY_THE_GATE, Reason
+from streams.policy.vocabulary import Jurisdiction
 from streams.records.decisions import Outcome
 
 
@@ -65,9 +66,18 @@ _RULES_MAY_GIVE = {reason.value: reason for reason in Reason if reason not in GI
 class RuleReader:
     """Reads the rules of one policy, file by file, and sees to what must be unique among them."""
 
-    def __init__(self, language: Language) -> None:
-        """Read rules whose conditions are in ``language``."""
+    def __init__(
+        self, language: Language, law: Jurisdiction | None = None, folder: str = ""
+    ) -> None:
+        """
+        Read rules whose conditions are in ``language``.
+
+        Those of a pack count under one ``law`` only, and have its ``folder`` before their ids and
+        bases: ``cn/no-consent``.
+        """
         self._language = language
+        self._law = law
+        self._prefix = f"{folder}/" if folder else ""
         self._ids: dict[str, str] = {}
         self._bases: dict[str, str] = {}
 
@@ -99,12 +109,12 @@ class RuleReader:
         if rule_id is None or then is None or condition is None or text is None or not cites:
             return None
         return Rule(
-            rule_id,
+            self._prefix + rule_id,
             " ".join(text.value.split()),
             condition,
             then,
             reason,
-            basis,
+            None if basis is None else self._prefix + basis,
             tuple(" ".join(source.value.split()) for source in cites),
             from_day,
             until_day,
@@ -163,7 +173,16 @@ class RuleReader:
                 "say for which purpose, such as purpose == Purpose.MARKETING && ...",
             )
             return None
-        return checked
+        if self._law is None:
+            return checked
+        guarded = self._language.condition(
+            f"jurisdiction == Jurisdiction.{self._law.name} && (\n{text.value}\n)"
+        )
+        if isinstance(guarded, list):
+            for flaw in guarded:
+                document.wrong(text, flaw.what, flaw.remedy)
+            return None
+        return guarded
 
 
 def _then(document: Document, text: Text | None) -> Then | None:

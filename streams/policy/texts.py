@@ -20,6 +20,8 @@ _WITHOUT_SPACES: Final = "\u0e00"
 _SIGNATURE: Final = re.compile(r"\s*[\u3010\[]([^\u3011\]]{1,40})[\u3011\]]")
 """A text's signature in brackets at its very beginning, as Chinese carriers put it."""
 
+_SIGNS: Final = frozenset("\u3010[ \t\n\r\u3000\u00a0")
+
 
 def _spaced(character: str) -> bool:
     """Whether it is a letter or digit of a script that is written with spaces."""
@@ -39,6 +41,8 @@ class Words:
     def stand_in(self, folded: str) -> bool:
         """Whether one of them stands in a text, which was casefolded."""
         for word, alone_before, alone_behind in self._words:
+            if word not in folded:
+                continue
             at = folded.find(word)
             while at >= 0:
                 end = at + len(word)
@@ -82,7 +86,7 @@ def sender(body: str, folded: str, sender_id: str, law: Jurisdiction, senders: S
         return _SENDER_KNOWN
     if not known.shows.stand_in(folded):
         return Sender.DISGUISED
-    signed = _SIGNATURE.match(body)
+    signed = _SIGNATURE.match(body) if body[:1] in _SIGNS else None
     if signed is not None and signed[1].strip().casefold() not in known.signatures:
         return Sender.DISGUISED
     return _SENDER_KNOWN

@@ -53,6 +53,9 @@ LEADS = [
     ("shop.example/a/../join", "shop.example/join"),
     ("shop.example/%6Aoin?x=evil.com", "shop.example/join"),
     ("app://open", "open"),
+    ("shop.example//join", "shop.example/join"),
+    ("shop.example/%2e/join/", "shop.example/join"),
+    ("https://shop.example/#/join", "shop.example/"),
 ]
 
 

@@ -9,15 +9,20 @@ import pytest
 
 from streams.audit.policy_tests import coverage, differences, uncovered
 from streams.audit.trying import Tried, try_case
+from streams.errors import PolicyInvalid
 from streams.policy.analysis.findings import findings
 from streams.policy.analysis.outcomes import Analysis
 from streams.policy.cases.cases import read_cases
 from streams.policy.manifest import TESTS
-from streams.policy.policy import Policy, load_policy
+from streams.policy.policy import Policy, load_policy, load_policy_files
+from streams.policy.vocabulary import Jurisdiction
 from streams.records.decisions import Outcome
 
 POLICIES = Path(__file__).parents[2] / "policies"
-PACKS = sorted(folder.name for folder in POLICIES.iterdir() if folder.name != "default")
+WORLDWIDE = "worldwide"
+PACKS = sorted(
+    folder.name for folder in POLICIES.iterdir() if folder.name not in ("default", WORLDWIDE)
+)
 
 
 @cache
@@ -38,7 +43,7 @@ def test_a_pack_decides_its_cases_and_shows_each_rule_both_ways(name: str) -> No
     assert [covered.rule.id for covered in uncovered(shown)] == []
 
 
-@pytest.mark.parametrize("name", PACKS)
+@pytest.mark.parametrize("name", [*PACKS, WORLDWIDE])
 def test_an_analysis_finds_no_mistake_in_a_pack(name: str) -> None:
     assert [found for found in findings(Analysis(pack(name))) if found.kind.mistake] == []
 
@@ -53,3 +58,83 @@ def test_the_case_is_dropped_under_every_law(name: str) -> None:
 @pytest.mark.parametrize("name", PACKS)
 def test_a_pack_cites_a_source_for_every_rule(name: str) -> None:
     assert all(rule.cites and all(rule.cites) for rule in pack(name).rules)
+
+
+def test_the_policy_of_all_packs_decides_its_cases() -> None:
+    cases = tried(WORLDWIDE)
+    assert {case: found for case, each in cases.items() if (found := differences(each))} == {}
+    for law in PACKS:
+        assert cases[f"the-case-{law}"].outcome is Outcome.DROPPED
+
+
+def test_each_rule_of_a_pack_counts_under_its_law_only() -> None:
+    whole = pack(WORLDWIDE)
+    for name in PACKS:
+        rules = {rule.id: rule for rule in whole.rules if rule.id.startswith(f"{name}/")}
+        assert rules.keys() == {f"{name}/{rule.id}" for rule in pack(name).rules}
+        assert all("jurisdiction" in rule.condition.facts for rule in rules.values())
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_a_message_is_decided_by_its_laws_pack_as_by_that_pack_alone(name: str) -> None:
+    whole = pack(WORLDWIDE)
+    law = Jurisdiction.__members__.get(name.upper(), Jurisdiction.OTHER)
+    for each in tried(name).values():
+        facts = each.assessment.facts._replace(jurisdiction=law)
+        alone = pack(name).verdict(facts, each.case.at)
+        together = whole.verdict(facts, each.case.at)
+        assert getattr(together, "reasons", None) == getattr(alone, "reasons", None)
+        basis = getattr(alone, "basis", None)
+        assert getattr(together, "basis", None) == (basis and f"{name}/{basis}")
+
+
+def test_the_files_of_the_packs_are_part_of_the_version_and_archived() -> None:
+    whole = pack(WORLDWIDE)
+    again = load_policy_files(whole.files, "archived")
+    assert again.version == whole.version
+    assert len(again.rules) == len(whole.rules)
+    changed = {**whole.files, "../cn/message.yaml": whole.files["../cn/message.yaml"] + "# more\n"}
+    assert load_policy_files(changed, "archived").version != whole.version
+
+
+def changed(file: str, old: str, new: str) -> list[str]:
+    """What is wrong with the policy of all packs after this change."""
+    files = dict(pack(WORLDWIDE).files)
+    assert old in files[file]
+    files[file] = files[file].replace(old, new, 1)
+    with pytest.raises(PolicyInvalid) as invalid:
+        load_policy_files(files, "here")
+    return str(invalid.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "mistake"),
+    [
+        ("policy.yaml", "  CN: cn", "  CN: china", "there is no pack china beside this folder; "),
+        ("policy.yaml", "  CN: cn", "  CN: ../../cn", "'../../cn' cannot be a pack; "),
+        ("policy.yaml", "  CN: cn\n", "", "packs lacks CN; "),
+        ("policy.yaml", "  CN: cn", "  CHINA: cn", "packs has no CHINA; use one of"),
+        ("policy.yaml", "packs:", "rules: [rules.yaml]\npacks:", "policy.yaml has no rules; "),
+        (
+            "../cn/person.yaml",
+            "Erasure.ERASED",
+            "Erasure.ERASD",
+            "there is no Erasure.ERASD; did you",
+        ),
+        ("../cn/policy.yaml", "  - person.yaml\n", "", "policy.yaml does not list the file; "),
+        ("../cn/policy.yaml", "  otp:", "  code:", "the pack declares other purposes than "),
+        (
+            "../cn/registers.yaml",
+            'to: "21:00"',
+            'to: "07:00"',
+            "the window ends before it begins; ",
+        ),
+    ],
+)
+def test_a_mistake_in_a_policy_of_packs_is_named_with_its_place(
+    file: str, old: str, new: str, mistake: str
+) -> None:
+    found = changed(file, old, new)
+    assert any(mistake in each for each in found), found
+    if "list the file" not in mistake:
+        assert any(each.startswith(f"here/{file}:") and mistake in each for each in found), found
