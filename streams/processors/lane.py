@@ -37,6 +37,7 @@ from streams.errors import (
 from streams.kafka.record_size import size_of
 from streams.processors.agent import TRIES, Agent, Effects, Event, Output, Place, Timer
 from streams.processors.dead_letters import dead_letter
+from streams.processors.kept import Kept
 from streams.processors.message import Message
 from streams.processors.outbox import Outbox, Written
 from streams.processors.state import AgentState
@@ -97,7 +98,7 @@ class Lane:
         self._seen: dict[str, int] = {}
         self._changed = asyncio.Event()
         self._closing = asyncio.Event()
-        self._kept: dict[str, bytes] = {}
+        self._kept = Kept({})
         self._mark = Mark(0, {})
         self._deleted: tuple[str, ...] = ()
         self._due = [(hands.now_ms() / 1000 + timer.seconds, timer) for timer in agent.timers]
@@ -352,10 +353,7 @@ class Lane:
         await self._delivered(then)
         await self._marked(Mark(batch, applied))
         for key, value in changes.items():
-            if value is None:
-                self._kept.pop(key, None)
-            else:
-                self._kept[key] = value
+            self._kept.set(key, value)
         self._deleted = tuple(key for key, value in changes.items() if value is None)
 
     async def _marked(self, mark: Mark) -> None:
@@ -364,7 +362,7 @@ class Lane:
 
     async def _repair(self, state: Restored) -> None:
         """Take over what was restored; write what was cut off as it was before."""
-        self._kept, self._mark, self._deleted = state.kept, state.mark, state.deleted
+        self._kept, self._mark, self._deleted = Kept(state.kept), state.mark, state.deleted
         if not state.repairs:
             return
         batch = self._mark.batch + 1

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from streams.errors import TooLarge
+from streams.processors.kept import Kept
 from streams.topology import Topic
 
 VALUE_MAX_BYTES: Final = 256 * 1024
@@ -36,7 +37,7 @@ class AgentState:
     def __init__(
         self,
         partition: int,
-        kept: Mapping[str, bytes],
+        kept: Kept,
         applied: Mapping[str, int],
         parent: AgentState | None = None,
     ) -> None:
@@ -72,7 +73,7 @@ class AgentState:
 
         With the changes of this batch, as they are when it is called; it may be changed meanwhile.
         """
-        for key in sorted(key for key in self._keys() if key.startswith(prefix)):
+        for key in sorted(self._keys(prefix)):
             value = self.get(key)
             if value is not None:
                 yield key, value
@@ -99,6 +100,7 @@ class AgentState:
         """Return the keys that differ from what is kept, with their new values; None: deleted."""
         return {key: value for key, value in self._changes.items() if self._kept.get(key) != value}
 
-    def _keys(self) -> set[str]:
-        below = set(self._kept) if self._parent is None else self._parent._keys()
-        return below | set(self._changes)
+    def _keys(self, prefix: str) -> set[str]:
+        parent = self._parent
+        below = set(self._kept.beginning_with(prefix)) if parent is None else parent._keys(prefix)
+        return below | {key for key in self._changes if key.startswith(prefix)}

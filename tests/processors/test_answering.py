@@ -13,6 +13,7 @@ from streams.config import Settings
 from streams.kafka.placement import partition_of
 from streams.processors.agent import Agent, Effects, Event, Tools
 from streams.processors.answering import ANSWERED_MS
+from streams.processors.kept import Kept
 from streams.processors.replies import replies
 from streams.processors.state import AgentState
 from streams.records.events import ConsentEvent, ConsentEvidence, Scope
@@ -44,7 +45,7 @@ def handled(agent: Agent, **said: Any) -> Effects:
     reply: InboundSms = an_inbound_sms(**{"received_at": now, **said})
     key = reply.sender.encode()
     event = Event(SMS_INBOUND, partition_of(key, 4), 7, now, key, reply)
-    effects = agent.handle([event], AgentState(event.partition, {}, {}))
+    effects = agent.handle([event], AgentState(event.partition, Kept({}), {}))
     assert isinstance(effects, Effects)
     return effects
 

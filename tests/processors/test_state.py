@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from streams.errors import TooLarge
+from streams.processors.kept import Kept
 from streams.processors.state import KEY_MAX_CHARACTERS, VALUE_MAX_BYTES, AgentState
 from streams.topology import CONSENT_EVENTS, SMS_INBOUND
 
 
 @pytest.fixture
 def state() -> AgentState:
-    return AgentState(1, {"a": b"1", "b": b"2"}, {SMS_INBOUND.name: 41})
+    return AgentState(1, Kept({"a": b"1", "b": b"2"}), {SMS_INBOUND.name: 41})
 
 
 def test_changes_are_seen_at_once_and_kept_apart(state: AgentState) -> None:
