@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 from streams.errors import PolicyInvalid
@@ -27,7 +28,7 @@ from streams.policy.reasons import Reason, severest_first
 from streams.policy.registers import RegisterReader, Registers, together
 from streams.policy.rules import Rule, RuleReader, Then
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
-from streams.policy.vocabulary import State
+from streams.policy.vocabulary import Jurisdiction, State
 
 MAX_FILES = 64
 MAX_TOTAL_CHARACTERS = 512 * 1024
@@ -329,10 +330,11 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
 
 
 def _refuse_to_allow_the_unknown(policy: Policy, mistakes: Mistakes) -> None:
-    """Try the policy on messages of which nothing is known: none may be allowed (I5)."""
+    """Try the policy on messages of which nothing but the law is known: none may pass (I5)."""
     for start in [0, *policy._changes]:
-        for purpose in sorted(policy.purposes):
-            verdict = policy.verdict(nothing_known(purpose), start)
+        for purpose, law in product(sorted(policy.purposes), Jurisdiction):
+            facts = nothing_known(purpose)._replace(jurisdiction=law)
+            verdict = policy.verdict(facts, start)
             rule = policy.rule_for_basis(verdict.basis) if isinstance(verdict, Allow) else None
             if rule is not None:
                 mistakes.add(

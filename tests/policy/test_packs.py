@@ -138,3 +138,14 @@ def test_a_mistake_in_a_policy_of_packs_is_named_with_its_place(
     assert any(mistake in each for each in found), found
     if "list the file" not in mistake:
         assert any(each.startswith(f"here/{file}:") and mistake in each for each in found), found
+
+
+def test_no_pack_may_allow_somebody_of_whom_nothing_but_the_law_is_known() -> None:
+    files = dict(pack(WORLDWIDE).files)
+    for name in ("bases", "message"):
+        file = f"../cn/{name}.yaml"
+        files[file] = files[file].replace("Occasion.ASKED", "Occasion.NONE")
+    with pytest.raises(
+        PolicyInvalid, match=r"cn/password-asked-for allows otp to somebody of whom"
+    ):
+        load_policy_files(files, "here")
