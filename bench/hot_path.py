@@ -31,6 +31,7 @@ from streams.codec.codec import open_codecs
 from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
+from streams.gate.holding import Holding
 from streams.gate.owned import Owned
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
@@ -43,6 +44,7 @@ from streams.resources import data_dir
 from streams.sealing.keyring import open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.state.broadcast import CampaignTable, NameConsentTable
+from streams.state.holds import Holds
 from streams.state.log_reader import At, Fetched
 from streams.state.sends import Sends
 from streams.state.store import Reached, Store
@@ -125,6 +127,16 @@ class Bench:
         for partition in range(PARTITIONS):
             self.sends.begin(partition, 0, self.now_ms)
         data_keys = self.keyring.data_keys()
+        holds = Holds(7 * 86_400_000)
+        for partition in range(PARTITIONS):
+            holds.begin(partition)
+        holding = Holding(
+            holds=holds,
+            store=self.store,
+            subjects=self.subjects,
+            data_keys=data_keys,
+            codecs=self.codecs,
+        )
         campaigns = CampaignTable(self.keyring.subject_ids.of)
         campaigns.apply(pause(self.now_ms))
         self.folding = Folding(
@@ -141,6 +153,7 @@ class Bench:
         self.deciding = Deciding(
             subjects=self.subjects,
             sends=self.sends,
+            holding=holding,
             codecs=self.codecs,
             subject_ids=self.keyring.subject_ids,
             data_keys=data_keys,

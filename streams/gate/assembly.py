@@ -25,6 +25,7 @@ from streams.gate.broadcast import Broadcast
 from streams.gate.deciding import Deciding
 from streams.gate.folding import Folding
 from streams.gate.gate import Gate
+from streams.gate.holding import Holding
 from streams.gate.intake import Intake
 from streams.gate.live_policy import LivePolicy
 from streams.gate.resend import Resender
@@ -40,6 +41,7 @@ from streams.kafka.clients import (
 )
 from streams.kafka.topics import ensure_fit
 from streams.sealing.keyring import open_keyring
+from streams.state.holds import Holds
 from streams.state.log_reader import At, LogReader
 from streams.state.sends import Sends
 from streams.state.store import Store, boot_id
@@ -48,6 +50,7 @@ from streams.telemetry.catalogue import ErrorMet, TopicsWarned
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
+from streams.topology import SHORT_MS, SMS_QUARANTINED
 
 RETRY_SECONDS: Final = 1.0
 ADMIN_TIMEOUT_SECONDS: Final = 5.0
@@ -128,6 +131,10 @@ def assembled(
         stack.callback(store.close)
         subjects = Subjects(store, codecs.subject_states, codecs.subject_keys)
         sends = Sends(policy.current.caps.horizon_ms)
+        holds = Holds(settings.configured(SMS_QUARANTINED).retention_ms or SHORT_MS)
+        holding = Holding(
+            holds=holds, store=store, subjects=subjects, data_keys=data_keys, codecs=codecs
+        )
         reader = LogReader(reader_config(settings))
         stack.callback(reader.close)
         restores = LogReader(reader_config(settings))
@@ -161,6 +168,7 @@ def assembled(
             store=store,
             codecs=codecs,
             sends=sends,
+            holds=holds,
             reader=restores,
             telemetry=telemetry,
             timeout_seconds=ADMIN_TIMEOUT_SECONDS,
@@ -207,6 +215,7 @@ def assembled(
             deciding=Deciding(
                 subjects=subjects,
                 sends=sends,
+                holding=holding,
                 codecs=codecs,
                 subject_ids=keyring.subject_ids,
                 data_keys=data_keys,
@@ -223,6 +232,7 @@ def assembled(
             store=store,
             subjects=subjects,
             sends=sends,
+            holding=holding,
             codecs=codecs,
             signer=keyring.signer,
             telemetry=telemetry,

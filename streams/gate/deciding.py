@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, assert_never
 
 from streams.codec.codec import Codecs
 from streams.codec.recogniser import Recogniser
-from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge
+from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, ProofBroken, TooLarge
 from streams.gate.bounds import (
     HEADERS_MAX_BYTES,
     IDENTIFIERS_MAX_CHARACTERS,
@@ -22,6 +22,7 @@ from streams.gate.bounds import (
     refuse_long,
 )
 from streams.gate.dead_letters import dead_letter, headers_of
+from streams.gate.holding import Holding
 from streams.gate.splicing import (
     ContentBytes,
     Verdicts,
@@ -36,7 +37,7 @@ from streams.gate.work import Work
 from streams.kafka.placement import partition_of
 from streams.kafka.record_size import size_of
 from streams.policy.asking import after_asking
-from streams.policy.caps import kind_of
+from streams.policy.caps import KIND_BYTES, kind_of
 from streams.policy.facts import (
     NOTHING_SENT,
     Campaigns,
@@ -44,13 +45,15 @@ from streams.policy.facts import (
     NameConsents,
     assess_content,
     content_of,
+    nothing_known,
     repeats,
 )
 from streams.policy.once import after_sending
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
 from streams.policy.templates import Templates
-from streams.records.decisions import Outcome
+from streams.policy.verdicts import Drop
+from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
 from streams.records.e164 import is_e164
 from streams.records.numbers import NumberUnchecked
 from streams.records.requests import SmsRequested
@@ -58,6 +61,8 @@ from streams.records.sends import SendsRemembered
 from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.subject_ids import SubjectIds
+from streams.state.holds import Held
+from streams.state.holds import hold as hold_of
 from streams.state.log_reader import Fetched
 from streams.state.sends import (
     Memory,
@@ -67,6 +72,7 @@ from streams.state.sends import (
     request_digest,
     sent_before,
     sent_tail,
+    without,
 )
 from streams.state.subjects import Subjects
 from streams.topology import SMS_REQUESTED
@@ -105,6 +111,7 @@ class _Batch:
     """What the decisions of one partition in one batch repeat, made once."""
 
     __slots__ = (
+        "broadcast_offsets",
         "caps",
         "decision_ids",
         "hold_ids",
@@ -122,6 +129,7 @@ class _Batch:
         self.noted = work.noted = memory.begin(ground.now_ms)
         self.policy = ground.policy
         self.caps = ground.policy.caps
+        self.broadcast_offsets = ground.broadcast_offsets
         self.verdicts = verdicts
         self.stamped = stamp(
             partition,
@@ -146,6 +154,7 @@ class Deciding:
         *,
         subjects: Subjects,
         sends: Sends,
+        holding: Holding,
         codecs: Codecs,
         subject_ids: SubjectIds,
         data_keys: DataKeys,
@@ -158,6 +167,7 @@ class Deciding:
     ) -> None:
         self._subjects = subjects
         self._sends = sends
+        self._holding = holding
         self._codecs = codecs
         self._subject_ids = subject_ids
         self._data_keys = data_keys
@@ -197,7 +207,10 @@ class Deciding:
                     )
                 )
                 work.tally.dead_letters[SMS_REQUESTED.name, error.cause] += 1
-        if work.requests and memory.due(work.decisions.sequence, ground.now_ms):
+        if not work.catching_up:
+            for held in self._holding.take(work, ground.now_ms):
+                self._again(work, held, batch)
+        if (work.requests or work.taken) and memory.due(work.decisions.sequence, ground.now_ms):
             self._checkpoint(work, memory)
         work.send_checkpoint = memory.checkpoint
 
@@ -217,10 +230,26 @@ class Deciding:
         own_headers = headers_of(message)
         if own_headers and size_of(None, None, own_headers) > HEADERS_MAX_BYTES:
             raise TooLarge(f"The headers are larger than the {HEADERS_MAX_BYTES} bytes that pass.")
+        self._judge(work, batch, raw, key, own_headers, offset, message.timestamp()[1], None)
+
+    def _judge(
+        self,
+        work: Work,
+        batch: _Batch,
+        raw: bytes | None,
+        key: bytes | None,
+        own_headers: Headers,
+        offset: int,
+        appended_at: int,
+        again: tuple[Held, QuarantinedSms] | None,
+    ) -> None:
+        """Decide one request: for the first time, or ``again`` after it was held."""
         request_id, recipient, valid_until, parameters, body, kept = self._recogniser.read(raw)
-        if size > IDENTIFIERS_MAX_CHARACTERS:  # else its texts are not longer than that either
-            refuse_long(request_id)
+        if raw is not None and len(raw) > IDENTIFIERS_MAX_CHARACTERS:
+            refuse_long(request_id)  # else its texts are not longer than that either
         partition = work.partition
+        if again is not None:
+            key = recipient.encode()
         subject_id, state = self._recipient(partition, recipient, key)
         content, encoded, kind, sent_tail = kept
         memory, now_ms = batch.memory, self._now_ms
@@ -229,7 +258,8 @@ class Deciding:
         sent = NOTHING_SENT
         if known is not None:
             erased_at = None if state is None else state.erased_at
-            sent = sent_before(known, request, kind, batch.caps, now_ms, erased_at)
+            others = known if again is None else without(known, request)
+            sent = sent_before(others, request, kind, batch.caps, now_ms, erased_at)
         assessment = assess_content(
             content,
             valid_until,
@@ -246,7 +276,19 @@ class Deciding:
         )
         facts, consent_event_id, *_ = assessment
         verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
+        outcome, attempt, held_since = verdict.outcome, FIRST_ATTEMPT, now_ms
         decision_id = batch.decision_ids % offset
+        if again is not None:
+            held, record = again
+            if (
+                outcome is _QUARANTINED
+                and verdict.codes == held.reasons
+                and verdict.hold_until == held.hold_until
+            ):
+                work.unchanged.append(held)
+                return
+            attempt, held_since = held.attempt + 1, record.quarantined_at
+            decision_id = _decision_id(partition, offset, attempt)
         chain = work.decisions
         chain.add(
             decision_body(
@@ -258,16 +300,22 @@ class Deciding:
                 consent_event_id,
                 batch.stamped,
                 offset,
-                FIRST_ATTEMPT,
+                attempt,
                 chain.sequence,
                 chain.hash,
             ),
             subject_id,
         )
-        outcome = verdict.outcome
-        if outcome is _ALLOWED:
+        if again is not None:
+            remembered = entry(outcome, now_ms, verdict.hold_until, request, kind, again=True)
+            memory.note(batch.noted, subject_id, known, remembered, now_ms)
+        elif outcome is _ALLOWED:
             remembered = pack_head(now_ms, request) + sent_tail
             memory.note(batch.noted, subject_id, known, remembered, now_ms)
+        elif outcome is _QUARANTINED:
+            remembered = entry(outcome, now_ms, verdict.hold_until, request, kind, again=False)
+            memory.note(batch.noted, subject_id, known, remembered, now_ms)
+        if outcome is _ALLOWED:
             if content.answers is not None or content.asks is not None or content.refers:
                 self._sent_once(partition, subject_id, state, content)
             headers = _headers(own_headers, decision_id, batch.said, valid_until)
@@ -284,19 +332,104 @@ class Deciding:
                 verdict,
                 sealer.seal(raw or b"", decision_id),
                 sealer.key_id,
-                batch.stamped,
+                held_since,
+                valid_until,
+                attempt,
             )
-            held = self._codecs.quarantined.frame(hold)
+            value = self._codecs.quarantined.frame(hold)
             work.outputs.append(
-                _new(Output, (self._topics.quarantined, partition, hold_id, held, None))
+                _new(Output, (self._topics.quarantined, partition, hold_id, value, None))
             )
-            remembered = entry(outcome, now_ms, verdict.hold_until, request, kind, again=False)
-            memory.note(batch.noted, subject_id, known, remembered, now_ms)
+            waits = hold_of(
+                offset,
+                subject_id,
+                content.campaign_id,
+                verdict.codes,
+                verdict.hold_until,
+                attempt,
+                quarantined_at=held_since,
+                valid_until=valid_until,
+                retention_ms=self._holding.retention_ms,
+            )
+            work.held.append((waits, value))
             if _UNCHECKED in verdict.reasons:
                 self._have_looked_up(work, recipient, state, consent_event_id)
         elif outcome is not _DROPPED:
             assert_never(outcome)
-        work.tally.decided(verdict, message.timestamp()[1])
+        if again is None:
+            work.tally.decided(verdict, appended_at)
+            return
+        work.tally.decided_again(verdict)
+        if outcome is not _QUARANTINED:
+            self._settle(work, offset)
+
+    def _again(self, work: Work, held: Held, batch: _Batch) -> None:
+        """
+        Decide what is held once more: a new attempt, with a decision of its own.
+
+        One that comes out as before is left as it is, with nothing written. One that has come to
+        its end, or whose person was erased, is dropped without looking into it.
+        """
+        record = self._holding.record(work.partition, held)
+        if self._now_ms >= held.ends_at:
+            self._drop_unread(work, batch, held, record, _PAST_ITS_END)
+            return
+        try:
+            raw = self._holding.opened(work.partition, record)
+            if raw is None:
+                self._drop_unread(work, batch, held, record, _GONE_WITH_ITS_KEY)
+                return
+            self._judge(work, batch, raw, None, [], held.offset, 0, (held, record))
+        except (DeadLetter, ProofBroken):
+            # It was read when it was held. Who cannot be judged now is dropped at the hold's end.
+            work.unchanged.append(held)
+
+    def _drop_unread(
+        self, work: Work, batch: _Batch, held: Held, record: QuarantinedSms, verdict: Drop
+    ) -> None:
+        attempt, chain = held.attempt + 1, work.decisions
+        chain.add(
+            self._codecs.decisions.encode_body(
+                SmsDecision(
+                    decision_id=_decision_id(work.partition, held.offset, attempt).decode(),
+                    request_id=record.request_id,
+                    subject_id=record.subject_id,
+                    purpose=record.purpose,
+                    campaign_id=record.campaign_id,
+                    sender_id="",
+                    template_id=None,
+                    verdict=_DROPPED,
+                    basis=None,
+                    consent_event_id=None,
+                    reasons=tuple(reason.value for reason in verdict.reasons),
+                    hold_until=None,
+                    policy_version=batch.policy.version,
+                    facts={},
+                    request_partition=work.partition,
+                    request_offset=held.offset,
+                    attempt=attempt,
+                    sequence=chain.sequence,
+                    consent_offset=work.consent_offset,
+                    contacts_offset=work.contacts_offset,
+                    broadcast_offsets=batch.broadcast_offsets,
+                    decided_at=self._now_ms,
+                    previous=chain.hash,
+                )
+            ),
+            record.subject_id,
+        )
+        request, now_ms = request_digest(record.request_id), self._now_ms
+        known = batch.memory.of(record.subject_id, now_ms)
+        remembered = entry(_DROPPED, now_ms, None, request, bytes(KIND_BYTES), again=True)
+        batch.memory.note(batch.noted, record.subject_id, known, remembered, now_ms)
+        work.tally.decided_again(batch.verdicts.of(nothing_known(record.purpose), verdict))
+        self._settle(work, held.offset)
+
+    def _settle(self, work: Work, offset: int) -> None:
+        """End a hold: its tombstone stands in the transaction that says what came of it."""
+        hold_id = f"{work.partition}-{offset}".encode()
+        work.outputs.append(Output(self._topics.quarantined, work.partition, hold_id, None))
+        work.settled.append(offset)
 
     def _have_looked_up(
         self, work: Work, recipient: str, state: SubjectState | None, event_id: str | None
@@ -369,6 +502,13 @@ def _headers(
         return [*(h for h in own_headers if not h[0].startswith(OUR_HEADERS)), *headers]
     return headers
 
+
+def _decision_id(partition: int, offset: int, attempt: int) -> bytes:
+    return f"{SMS_REQUESTED.name}-{partition}-{offset}-{attempt}".encode()
+
+
+_PAST_ITS_END: Final = Drop((Reason.EXPIRED,))
+_GONE_WITH_ITS_KEY: Final = Drop((Reason.ERASED,))
 
 _new = tuple.__new__
 """A named tuple's own ``__new__`` is Python code."""

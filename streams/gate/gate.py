@@ -57,6 +57,7 @@ from streams.gate.broadcast import Broadcast
 from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
+from streams.gate.holding import Holding
 from streams.gate.intake import Intake, Taken
 from streams.gate.live_policy import LivePolicy
 from streams.gate.owned import Owned, Phase
@@ -84,7 +85,7 @@ from streams.telemetry.catalogue import (
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition, StallCause, Step, TransactionResult
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
+from streams.topology import CAMPAIGNS, CONSENT_EVENTS, CONTACTS_ENTRIES
 
 IDLE_WAIT_SECONDS: Final = 0.1
 """How long the loop waits for a first request. Bounds how late a signal or a rebalance is seen."""
@@ -120,6 +121,7 @@ class Gate:
         store: Store,
         subjects: Subjects,
         sends: Sends,
+        holding: Holding,
         codecs: Codecs,
         signer: Signer,
         telemetry: Telemetry,
@@ -145,6 +147,7 @@ class Gate:
         self._request_lag = RequestLag(barrier, topics.requests, telemetry)
         self._subjects = subjects
         self._sends = sends
+        self._holding = holding
         self._codecs = codecs
         self._signer = signer
         self._telemetry = telemetry
@@ -184,7 +187,10 @@ class Gate:
         self._health.beat()
         if self._reloading:
             self._reloading = False
+            before = self._policy.current
             self._policy.reload()
+            if self._policy.current is not before:
+                self._holding.policy_changed()
             if not self._sends.reach(self._policy.current.caps.horizon_ms):
                 self._assignment.restore_all()  # what is remembered does not go back far enough
         self._assignment.advance()
@@ -216,10 +222,10 @@ class Gate:
             self._tell_lag()
             self._request_lag.ask(self._assignment.all())
             self._forget()
-        works = []
+        works, now_ms = [], int(time.time() * 1000)
         for owned in self._assignment.live():
             requests = taken.requests.get(owned.partition, [])
-            if requests or ticking:
+            if requests or ticking or self._holding.is_due(owned.partition, now_ms):
                 works.append(self._work(owned, requests))
         return works
 
@@ -321,6 +327,8 @@ class Gate:
                 self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
             self._telemetry.emit(ErrorMet(error))
             return []
+        at = self._broadcast.offsets.get(CAMPAIGNS.name, 0)
+        self._holding.campaigns_at(at, self._broadcast.campaigns)
         self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
         return ready
 
@@ -394,6 +402,7 @@ class Gate:
         self._subjects.discard(work.partition)
         if work.noted is not None:
             work.noted.undo()
+        self._holding.put_back(work)
 
     # Step 5 and 6: commit
 
@@ -483,6 +492,8 @@ class Gate:
     def _committed(self, commit: Commit, works: list[Work], now_ms: int) -> None:
         try:
             self._subjects.committed(commit.reached(now_ms), commit.encoded)
+            for work in works:
+                self._holding.committed(work, now_ms)
         except StoreFull as error:
             for work in works:
                 self._assignment.hold(work.owned, StallCause.STORE_FULL, error)

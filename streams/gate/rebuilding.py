@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
@@ -429,15 +429,20 @@ class _Decided:
 
 
 def _last_decision(log: TopicLog, codecs: Codecs, partition: int, extent: Extent) -> _Decided:
+    last: _Decided | None = None
     for message in _backwards(log, SMS_DECISIONS, partition, extent):
         raw = message.value()
         try:
             decision = codecs.decisions.decode(raw)
         except Undecodable:
             continue
-        own = body_hash(unsigned(codecs.decisions.body_of(raw), decision.signature))
-        return _Decided(decision.sequence + 1, own, decision.request_offset + 1)
-    return _Decided(0, b"", 0)
+        if last is None:
+            own = body_hash(unsigned(codecs.decisions.body_of(raw), decision.signature))
+            last = _Decided(decision.sequence + 1, own, 0)
+        if decision.attempt == 0:
+            # Holds decided again are of older requests, whichever they are.
+            return replace(last, next_request=decision.request_offset + 1)
+    return last or _Decided(0, b"", 0)
 
 
 def _committed(settings: Settings, partition: int) -> int:

@@ -2,8 +2,8 @@
 From an assigned partition to its known position: what is asked, what is read, what is checked.
 
 The order is part of the protocol and explained in :mod:`streams.gate.assignment`: stable committed
-offsets first, then the extents of the topics, then the changelog up to them, then the send memory.
-Driven in slices by :meth:`Restoring.step`, which never blocks for long.
+offsets first, then the extents of the topics, then the changelog up to them, then the send memory,
+then what is held. Driven in slices by :meth:`Restoring.step`, which never blocks for long.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from streams.errors import PartitionLost, SecretsError, StateRebuilding, Undecod
 from streams.gate.barrier import Asked, Barrier, asked
 from streams.gate.topics import GateTopics
 from streams.records.subject import Position
+from streams.state.holds import Holds
 from streams.state.log_reader import At, LogReader
 from streams.state.restore import Extent, Restore
+from streams.state.restore_holds import RestoreHolds
 from streams.state.restore_sends import RestoreSends
 from streams.state.sends import Sends
 from streams.state.store import Store
@@ -59,7 +61,9 @@ class _Coming:
     """Where records begin that are not older than the longest window of the send memory."""
     requests: tuple[int, int] = (0, 0)
     sends: dict[At, Extent] = field(default_factory=dict)
+    held: Extent = field(default_factory=lambda: Extent(At("", 0), 0, 0))
     restore_sends: RestoreSends | None = None
+    restore_holds: RestoreHolds | None = None
     position: Position | None = None
     """Known once the changelog is read, while the send memory is still to come."""
     earliest: dict[At, int] = field(default_factory=dict)
@@ -80,6 +84,7 @@ class Restoring:
         store: Store,
         codecs: Codecs,
         sends: Sends,
+        holds: Holds,
         reader: LogReader,
         telemetry: Telemetry,
         timeout_seconds: float,
@@ -95,6 +100,7 @@ class Restoring:
         self._positions = codecs.positions
         self._codecs = codecs
         self._sends = sends
+        self._holds = holds
         self._reader = reader
         self._telemetry = telemetry
         self._timeout = timeout_seconds
@@ -116,7 +122,10 @@ class Restoring:
             coming.restore.abandon()
         if coming is not None and coming.restore_sends is not None:
             coming.restore_sends.abandon()
+        if coming is not None and coming.restore_holds is not None:
+            coming.restore_holds.abandon()
         self._sends.forget(partition)
+        self._holds.forget(partition)
 
     def fetch(self) -> None:
         """Fetch for all partitions that are reading. Blocks for at most 10 ms."""
@@ -137,8 +146,11 @@ class Restoring:
             return None
         if coming.restore is None and not self._asked(partition, coming):
             return None
+        if coming.restore_holds is not None:
+            return self._held(partition, coming, coming.restore_holds)
         if coming.restore_sends is not None:
-            return self._remembered(partition, coming, coming.restore_sends)
+            self._remembered(partition, coming, coming.restore_sends)
+            return None
         restore = coming.restore
         if restore is None or not restore.step(
             lambda done, total: self._telemetry.emit(RestoreProgressed(partition, done, total))
@@ -168,11 +180,23 @@ class Restoring:
         )
         return None
 
-    def _remembered(
-        self, partition: int, coming: _Coming, restore_sends: RestoreSends
+    def _remembered(self, partition: int, coming: _Coming, restore_sends: RestoreSends) -> None:
+        """What was sent."""
+        if restore_sends.step():
+            coming.restore_holds = RestoreHolds(
+                partition,
+                holds=self._holds,
+                store=self._store,
+                reader=self._reader,
+                quarantined=coming.held,
+                codec=self._codecs.quarantined,
+            )
+
+    def _held(
+        self, partition: int, coming: _Coming, restore_holds: RestoreHolds
     ) -> Position | None:
-        """The last step: what was sent. The position is given once that is known too."""
-        if not restore_sends.step():
+        """The last step: what is held. The position is given once that is known too."""
+        if not restore_holds.step():
             return None
         del self._coming[partition]
         return coming.position
@@ -212,6 +236,8 @@ class Restoring:
             again = _Coming(began=coming.began, not_before=time.monotonic() + RETRY_SECONDS)
             self._coming[partition] = again
             return False
+        held = At(self._topics.quarantined, partition)
+        coming.held = Extent(held, known_low[held], known_high[held])
         for at, first in known_since.items():
             coming.sends[at] = Extent(at, first, known_high[at])
         self._start(partition, coming, known_low, known_high)
@@ -240,6 +266,7 @@ class Restoring:
             *topics.state_of(partition),
             At(topics.requests, partition),
             *self._remembering(partition),
+            At(topics.quarantined, partition),
         ]
         coming.high = self._barrier.ask(wanted)
         coming.low = asked(self._admin, wanted, OffsetSpec.earliest(), self._timeout)

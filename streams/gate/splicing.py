@@ -70,6 +70,7 @@ class VerdictBytes(NamedTuple):
     verdict: Verdict
     outcome: Outcome
     reasons: tuple[Reason, ...]
+    codes: tuple[str, ...]
     hold_until: int | None
     before_event: bytes
     after_event: bytes
@@ -115,6 +116,7 @@ class Verdicts:
             verdict=verdict,
             outcome=outcome,
             reasons=reasons,
+            codes=tuple(reason.value for reason in reasons),
             hold_until=hold_until,
             before_event=_OUTCOMES[outcome] + _text(basis),
             after_event=objections + self._version + _facts(facts.as_map()),
@@ -127,7 +129,6 @@ class Stamp(NamedTuple):
 
     partition: bytes
     seen: bytes
-    decided_at: bytes
 
 
 def stamp(
@@ -144,7 +145,6 @@ def stamp(
         + encode_long(contacts_offset)
         + _offsets(broadcast_offsets)
         + encode_long(decided_at),
-        encode_long(decided_at),
     )
 
 
@@ -203,7 +203,9 @@ def hold_body(
     verdict: VerdictBytes,
     sealed: bytes,
     key_id: str,
-    stamped: Stamp,
+    quarantined_at: int,
+    valid_until: int | None,
+    attempt: int,
 ) -> bytes:
     """Return the Avro body of a QuarantinedSms. The ids are UTF-8."""
     return b"".join(
@@ -216,6 +218,8 @@ def hold_body(
             verdict.hold,
             encode_bytes(sealed),
             encode_string(key_id),
-            stamped.decided_at,
+            encode_long(quarantined_at),
+            _time(valid_until),
+            encode_long(attempt),
         )
     )

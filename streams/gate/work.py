@@ -16,6 +16,7 @@ from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind
 from streams.records.subject import Position
 from streams.sealing.signatures import Signer
+from streams.state.holds import Held
 from streams.state.log_reader import At, Fetched
 from streams.state.sends import Noted
 
@@ -43,6 +44,11 @@ class Tally:
         else:
             counted[1] += 1
         self.appended_at.append(appended_at)
+
+    def decided_again(self, verdict: VerdictBytes) -> None:
+        """Count the decision of a hold, which says nothing about how long requests wait."""
+        counted = self.by_verdict.setdefault(id(verdict), [verdict, 0])
+        counted[1] += 1
 
     def verdicts(self) -> Counter[tuple[str, Outcome | str]]:
         """Decisions by purpose and outcome."""
@@ -128,6 +134,14 @@ class Work:
     catching_up: bool = False
     ran_out: int = 0
     """States changed because a trace in them has ended."""
+    taken: list[Held] = field(default_factory=list)
+    """Holds that it decides again."""
+    held: list[tuple[Held, bytes]] = field(default_factory=list)
+    """What it holds, for the first time or again, with the framed records."""
+    settled: list[int] = field(default_factory=list)
+    """Offsets of the requests whose hold it ends."""
+    unchanged: list[Held] = field(default_factory=list)
+    """Holds that came out as before: nothing is written of them."""
     noted: Noted | None = None
     """What it changed in the send memory; None before anything was decided."""
     send_checkpoint: int = 0
@@ -156,6 +170,7 @@ class Work:
             or self.consent_offset != committed.consent_offset
             or self.contacts_offset != committed.contacts_offset
             or self.ran_out > 0
+            or bool(self.taken)
         )
 
     @property

@@ -63,7 +63,8 @@ class QuarantinedSms(Record):
     One request that is held, sealed under its subject's data key (``key_id``).
 
     ``sealed`` is a 12-byte nonce and the AES-256-GCM ciphertext of the request's bytes as they
-    came, with the decision id as associated data.
+    came, with the decision id as associated data. ``quarantined_at`` is when it was first held,
+    ``attempt`` which attempt at it held it this time.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("hold_id", "decision_id", "reasons")
@@ -79,6 +80,8 @@ class QuarantinedSms(Record):
     sealed: bytes
     key_id: str
     quarantined_at: int
+    valid_until: int | None = None
+    attempt: int = 0
 
 
 class Refusal(Enum):

@@ -328,6 +328,11 @@ def with_entry(known: bytes, entry: bytes, since: int) -> bytes:
     return known + entry
 
 
+def without(known: bytes, request: int) -> bytes:
+    """What is known of a person but for one request of theirs."""
+    return _without(known, request.to_bytes(8, "little"))
+
+
 def _younger(entries: bytes, since: int) -> bytes:
     return b"".join(each for each in _split(entries) if _HEAD.unpack_from(each)[0] > since)
 

@@ -28,6 +28,7 @@ from streams.errors import StoreFull, StoreInUse
 _PARTITION: Final = struct.Struct(">H")
 _pack: Final = _PARTITION.pack
 _REACHED: Final = struct.Struct(">QQQ")
+_HOLD: Final = struct.Struct(">HQ")
 _LEFT_AT: Final = struct.Struct(">Q")
 _WRITTEN_BY: Final = b"written by"
 _LEFT: Final = b"left"
@@ -79,7 +80,7 @@ class Store:
         self._env = lmdb.open(
             str(directory / "subjects.lmdb"),
             map_size=map_bytes,
-            max_dbs=3,
+            max_dbs=4,
             sync=False,
             metasync=False,
             subdir=False,
@@ -89,6 +90,7 @@ class Store:
         self._states = self._env.open_db(b"states")
         self._keys = self._env.open_db(b"keys")
         self._meta = self._env.open_db(b"meta")
+        self._holds = self._env.open_db(b"holds")
         self._reader: lmdb.Transaction | None = None
         mark = f"{FORMAT} {written_by}".encode()
         with self._env.begin(write=True) as txn:
@@ -129,6 +131,31 @@ class Store:
                 found.append((bytes(cursor.key())[2:], bytes(cursor.value())))
                 there = cursor.next()
         return found
+
+    def hold(self, partition: int, offset: int) -> bytes | None:
+        """The framed QuarantinedSms of the request at ``offset``, as it was put."""
+        return _bytes(self._read().get(_HOLD.pack(partition, offset), None, self._holds))
+
+    def change_holds(self, partition: int, changes: Mapping[int, bytes | None]) -> None:
+        """
+        Put what is held, by the offsets of the requests; None removes. Raises :class:`StoreFull`.
+
+        These are copies for the time that the gate owns the partition, and no part of its state.
+        """
+        with self._writing() as txn:
+            for offset, value in changes.items():
+                if value is None:
+                    txn.delete(_HOLD.pack(partition, offset), db=self._holds)
+                else:
+                    txn.put(_HOLD.pack(partition, offset), value, db=self._holds)
+
+    def forget_holds(self, partition: int) -> None:
+        """Remove everything that is held of this partition."""
+        prefix = _PARTITION.pack(partition)
+        with self._writing() as txn, txn.cursor(self._holds) as cursor:
+            found = cursor.set_range(prefix)
+            while found and bytes(cursor.key()).startswith(prefix):
+                found = cursor.delete()
 
     def reached(self, partition: int) -> Reached | None:
         """How far this partition goes; None when it has to be built from nothing."""

@@ -132,9 +132,21 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
         sealed=sealed,
         key_id="k",
         quarantined_at=NOON,
+        valid_until=request.valid_until,
+        attempt=attempt,
     )
     spliced_hold = hold_body(
-        b"h", b"d", request.request_id, A_SUBJECT_ID, content, pieces, sealed, "k", stamped
+        b"h",
+        b"d",
+        request.request_id,
+        A_SUBJECT_ID,
+        content,
+        pieces,
+        sealed,
+        "k",
+        NOON,
+        request.valid_until,
+        attempt,
     )
     assert spliced_hold == CODECS.quarantined.encode_body(held)
 

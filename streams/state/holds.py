@@ -1,0 +1,225 @@
+"""
+What is held now in a partition, and what each hold waits for. Pure bookkeeping, in memory.
+
+A hold is decided again when one of these comes first:
+
+* its time (``hold_until``: quiet hours end, a slot opens), a little later for some than for others;
+* its campaign is no longer paused;
+* a new policy version is loaded, where the policy could not judge it;
+* the state of its person changes, where that could not be read, or the number was to be looked up;
+* its end: ``valid_until``, or shortly before its topic forgets it. Then it is EXPIRED.
+
+What only a reviewer may release waits for its end alone. The sealed requests themselves are in the
+store (:meth:`streams.state.store.Store.hold`): a million of them do not fit into memory well.
+"""
+
+from __future__ import annotations
+
+from binascii import crc32
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from heapq import heappop, heappush
+from typing import Final
+
+from streams.policy.reasons import Reason
+from streams.records.decisions import QuarantinedSms
+
+SPREAD_MS: Final = 30_000
+"""Over how long holds that are due at the same moment are spread, so that the carrier gets no
+burst at the minute at which quiet hours end. No hold waits a twentieth longer than it had to."""
+
+ENDS_EARLY_MS: Final = 3600 * 1000
+"""How long before its topic would forget a hold it is settled: a gate that stands still for so long
+at that very moment loses none."""
+
+UNCHANGED_MS: Final = 60_000
+"""When a hold that came out as before although its time had come is looked at again."""
+
+_ON_CAMPAIGN: Final = Reason.CAMPAIGN_PAUSED.value
+_ON_POLICY: Final = frozenset({Reason.PURPOSE_UNKNOWN.value, Reason.POLICY_ERROR.value})
+_ON_SUBJECT: Final = frozenset({Reason.STATE_UNDECODABLE.value, Reason.NUMBER_UNCHECKED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One hold. ``offset`` is that of its request, ``attempt`` the one that held it."""
+
+    offset: int
+    subject_id: bytes
+    campaign_id: str | None
+    reasons: tuple[str, ...]
+    hold_until: int | None
+    due_at: int
+    ends_at: int
+    attempt: int
+
+
+def held_of(record: QuarantinedSms, retention_ms: int) -> Held:
+    """Give what a record of ``sms.quarantined``, which is kept for so long, waits for."""
+    return hold(
+        int(record.hold_id.rpartition("-")[2]),
+        record.subject_id,
+        record.campaign_id,
+        record.reasons,
+        record.hold_until,
+        record.attempt,
+        quarantined_at=record.quarantined_at,
+        valid_until=record.valid_until,
+        retention_ms=retention_ms,
+    )
+
+
+def hold(
+    offset: int,
+    subject_id: bytes,
+    campaign_id: str | None,
+    reasons: tuple[str, ...],
+    hold_until: int | None,
+    attempt: int,
+    *,
+    quarantined_at: int,
+    valid_until: int | None,
+    retention_ms: int,
+) -> Held:
+    """Give what such a hold waits for. ``quarantined_at``: when the request was first held."""
+    ends_at = quarantined_at + retention_ms - min(ENDS_EARLY_MS, retention_ms // 10)
+    if valid_until is not None and valid_until < ends_at:
+        ends_at = valid_until
+    due_at = ends_at
+    if hold_until is not None:
+        spread = min(SPREAD_MS, max(0, hold_until - quarantined_at) // 20)
+        jitter = crc32(offset.to_bytes(8, "big")) % (spread + 1)
+        due_at = min(ends_at, hold_until + jitter)
+    return Held(offset, subject_id, campaign_id, reasons, hold_until, due_at, ends_at, attempt)
+
+
+class Waiting:
+    """The holds of one partition."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Held] = {}
+        self._due: list[tuple[int, int]] = []
+        self._soon: deque[int] = deque()
+        self._by_campaign: dict[str | None, set[int]] = {}
+        self._by_subject: dict[bytes, set[int]] = {}
+        self._by_policy: set[int] = set()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, held: Held) -> None:
+        """Add a hold; one of the same request gives way."""
+        offset = held.offset
+        if offset in self._held:
+            self.remove(offset)
+        self._held[offset] = held
+        heappush(self._due, (held.due_at, offset))
+        if _ON_CAMPAIGN in held.reasons:
+            self._by_campaign.setdefault(held.campaign_id, set()).add(offset)
+        if not _ON_POLICY.isdisjoint(held.reasons):
+            self._by_policy.add(offset)
+        if not _ON_SUBJECT.isdisjoint(held.reasons):
+            self._by_subject.setdefault(held.subject_id, set()).add(offset)
+
+    def remove(self, offset: int) -> Held | None:
+        """Take a hold away: it is settled, or being decided."""
+        held = self._held.pop(offset, None)
+        if held is not None:
+            self._by_policy.discard(offset)
+            _leave(self._by_campaign, held.campaign_id, offset)
+            _leave(self._by_subject, held.subject_id, offset)
+        return held
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether :meth:`take` would give any."""
+        return bool(self._soon) or (bool(self._due) and self._due[0][0] <= now_ms)
+
+    def take(self, now_ms: int, most: int) -> list[Held]:
+        """
+        Take away what is to be decided again, at most so many: the first due first.
+
+        The caller gives each back, with :meth:`add` or :meth:`put_back`, unless it is settled.
+        """
+        taken: list[Held] = []
+        while self._soon and len(taken) < most:
+            held = self.remove(self._soon.popleft())
+            if held is not None:
+                taken.append(held)
+        while self._due and self._due[0][0] <= now_ms and len(taken) < most:
+            due_at, offset = heappop(self._due)
+            known = self._held.get(offset)
+            if known is not None and known.due_at == due_at:
+                self.remove(offset)
+                taken.append(known)
+        return taken
+
+    def put_back(self, taken: Iterable[Held]) -> None:
+        """Give back what was taken and is decided another time: as soon as may be."""
+        for held in taken:
+            self.add(held)
+            self._soon.append(held.offset)
+
+    def unchanged(self, held: Held, now_ms: int) -> None:
+        """Give back one that came out as before."""
+        late = held.due_at <= now_ms
+        self.add(replace(held, due_at=now_ms + UNCHANGED_MS) if late else held)
+
+    def policy_changed(self) -> None:
+        """Another policy version decides now."""
+        self._soon.extend(self._by_policy)
+
+    def campaigns_changed(self, paused: Callable[[str], bool]) -> None:
+        """The campaigns' table was changed; ``paused`` says what it says now."""
+        for campaign_id, offsets in self._by_campaign.items():
+            if campaign_id is None or not paused(campaign_id):
+                self._soon.extend(offsets)
+
+    def subjects_changed(self, subject_ids: Iterable[bytes]) -> None:
+        """The states of these people were changed."""
+        if self._by_subject:
+            for subject_id in subject_ids:
+                self._soon.extend(self._by_subject.get(subject_id, ()))
+
+    def anything_changed(self) -> None:
+        """Nobody watched for a while: whatever something else can change is looked at once."""
+        for offsets in (*self._by_campaign.values(), *self._by_subject.values(), self._by_policy):
+            self._soon.extend(offsets)
+
+
+def _leave(groups: dict, key: object, offset: int) -> None:  # type: ignore[type-arg]
+    group = groups.get(key)
+    if group is not None:
+        group.discard(offset)
+        if not group:
+            del groups[key]
+
+
+class Holds:
+    """The holds of the partitions that this gate owns. Used by the loop's thread only."""
+
+    def __init__(self, retention_ms: int) -> None:
+        """``retention_ms`` is how long ``sms.quarantined`` is kept."""
+        self.retention_ms = retention_ms
+        self._waiting: dict[int, Waiting] = {}
+
+    def begin(self, partition: int) -> Waiting:
+        """Begin with no holds of this partition."""
+        waiting = self._waiting[partition] = Waiting()
+        return waiting
+
+    def of(self, partition: int) -> Waiting:
+        """The holds of a partition that was restored; KeyError for any other."""
+        return self._waiting[partition]
+
+    def known(self, partition: int) -> Waiting | None:
+        """The same; None for any other."""
+        return self._waiting.get(partition)
+
+    def all(self) -> list[Waiting]:
+        """Those of every partition."""
+        return list(self._waiting.values())
+
+    def forget(self, partition: int) -> None:
+        """Let go of a partition that is no longer, or newly, owned."""
+        self._waiting.pop(partition, None)

@@ -1,0 +1,107 @@
+"""What holds wait for, and when they are decided again."""
+
+from __future__ import annotations
+
+import pytest
+
+from streams.state.holds import ENDS_EARLY_MS, SPREAD_MS, UNCHANGED_MS, Held, Waiting, held_of
+from streams.testing.records import A_SUBJECT_ID, NOON, a_quarantined_sms
+
+HOUR = 3_600_000
+WEEK = 7 * 24 * HOUR
+
+
+def a_hold(offset: int = 1, **changes: object) -> Held:
+    fields = {"hold_id": f"0-{offset}", **changes}
+    return held_of(a_quarantined_sms(**fields), WEEK)
+
+
+def offsets(taken: list[Held]) -> list[int]:
+    return [held.offset for held in taken]
+
+
+def test_a_hold_with_a_time_is_due_then_or_a_little_later() -> None:
+    until = NOON + 10 * HOUR
+    dues = {a_hold(offset, hold_until=until).due_at for offset in range(200)}
+    assert min(dues) >= until
+    assert max(dues) <= until + SPREAD_MS
+    assert len(dues) > 100
+    soon = a_hold(hold_until=NOON + 1_000)
+    assert NOON + 1_000 <= soon.due_at <= NOON + 1_050
+
+
+def test_a_hold_ends_when_its_message_is_of_no_use_or_shortly_before_its_topic_forgets_it() -> None:
+    assert a_hold().ends_at == a_hold().due_at == NOON + WEEK - ENDS_EARLY_MS
+    assert a_hold(valid_until=NOON + 5).ends_at == NOON + 5
+    assert a_hold(valid_until=NOON + 5, hold_until=NOON + 9).due_at == NOON + 5
+
+
+def test_what_is_due_first_is_taken_first_and_no_more_than_asked_for() -> None:
+    waiting = Waiting()
+    for offset, hours in ((1, 3), (2, 1), (3, 2)):
+        waiting.add(a_hold(offset, reasons=("QUIET_HOURS",), hold_until=NOON + hours * HOUR))
+    assert not waiting.is_due(NOON)
+    later = NOON + 4 * HOUR
+    assert waiting.is_due(later)
+    assert offsets(waiting.take(later, 2)) == [2, 3]
+    assert offsets(waiting.take(later, 2)) == [1]
+    assert not waiting.is_due(later)
+    assert len(waiting) == 0
+
+
+@pytest.mark.parametrize(
+    ("reasons", "change"),
+    [
+        (("PURPOSE_UNKNOWN",), Waiting.policy_changed),
+        (("POLICY_ERROR",), Waiting.policy_changed),
+        (("CAMPAIGN_PAUSED",), lambda waiting: waiting.campaigns_changed(lambda _: False)),
+        (("STATE_UNDECODABLE",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
+        (("NUMBER_UNCHECKED",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
+    ],
+)
+def test_each_is_decided_again_when_what_it_waits_for_has_changed(reasons, change) -> None:  # type: ignore[no-untyped-def]
+    waiting = Waiting()
+    waiting.add(a_hold(1, reasons=reasons))
+    waiting.add(a_hold(2, reasons=("OCCASION_MISSING",)))  # only a reviewer may release it
+    waiting.campaigns_changed(lambda _: True)
+    waiting.subjects_changed([b"somebody else..."])
+    assert not waiting.is_due(NOON)
+    change(waiting)
+    assert offsets(waiting.take(NOON, 9)) == [1]
+
+
+def test_what_nobody_watched_is_looked_at_once() -> None:
+    waiting = Waiting()
+    for offset, reason in enumerate(("CAMPAIGN_PAUSED", "POLICY_ERROR", "SENDER_UNKNOWN")):
+        waiting.add(a_hold(offset, reasons=(reason,)))
+    waiting.anything_changed()
+    assert sorted(offsets(waiting.take(NOON, 9))) == [0, 1]
+
+
+def test_what_is_given_back_comes_again_and_what_is_settled_does_not() -> None:
+    waiting = Waiting()
+    waiting.add(a_hold(1, hold_until=NOON + 1))
+    waiting.add(a_hold(2, hold_until=NOON + 1))
+    taken = waiting.take(NOON + HOUR, 9)
+    assert waiting.take(NOON + HOUR, 9) == []
+    waiting.put_back(taken[:1])
+    assert waiting.take(NOON + HOUR, 9) == taken[:1]
+    assert len(waiting) == 0
+
+
+def test_one_that_came_out_as_before_is_looked_at_later() -> None:
+    waiting = Waiting()
+    waiting.add(a_hold(1, hold_until=NOON + 1))
+    (held,) = waiting.take(NOON + HOUR, 9)
+    waiting.unchanged(held, NOON + HOUR)
+    assert not waiting.is_due(NOON + HOUR)
+    assert waiting.is_due(NOON + HOUR + UNCHANGED_MS)
+
+
+def test_a_hold_that_is_held_anew_is_due_at_its_new_time_only() -> None:
+    waiting = Waiting()
+    waiting.add(a_hold(1, hold_until=NOON + 1))
+    waiting.add(a_hold(1, hold_until=NOON + HOUR, attempt=1))
+    assert waiting.take(NOON + 60_000, 9) == []
+    (held,) = waiting.take(NOON + 2 * HOUR, 9)
+    assert held.attempt == 1
