@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from streams.policy.analysis.outcomes import Analysis, Stretch
 from streams.policy.analysis.space import FactSpace, Region
 from streams.policy.facts import Facts, assess, nothing_known
-from streams.policy.policy import Policy
+from streams.policy.policy import Policy, load_policy
 from streams.policy.rules import Rule, Then
 from streams.policy.verdicts import Allow, Drop
 from streams.records import events
@@ -120,6 +121,20 @@ def test_no_message_has_facts_that_the_space_leaves_out(
     for known in (None, state, about_this):
         assessed = assess(message, known, NameTable(FRIEND), CampaignTable("paused"), NOW)
         assert SPACE.holds(SPACE.point(assessed.facts.as_map()))
+
+
+BODIES = ("", "Shop: sale. Reply STOP", "t.cn/1 and shop.example", "https://shop.example/join A")
+CN = load_policy(Path(__file__).parents[3] / "policies" / "cn")
+
+
+@settings(deadline=None)
+@given(messages(), st.none() | states(), st.sampled_from(BODIES), st.integers(0, 23))
+def test_no_message_that_is_read_by_registers_has_facts_that_the_space_leaves_out(
+    message: SmsRequested, state: SubjectState | None, body: str, hour: int
+) -> None:
+    message, at = replace(message, body=body, template_id="none"), NOW + hour * 3_600_000
+    assessed = assess(message, state, NameTable(FRIEND), CampaignTable(), at, CN.registers)
+    assert SPACE.holds(SPACE.point(assessed.facts.as_map()))
 
 
 @pytest.mark.parametrize("source", Source)
