@@ -154,6 +154,7 @@ def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
 def _split(setting: Setting, upload: ContactsUploaded) -> list[ContactEntry]:
     splitting = Splitting(
         upload,
+        appended_at=upload.uploaded_at,
         subject_id=setting.subject_ids.of,
         partition=lambda number: partition_of(number.encode(), PARTITIONS),
         keep_days=30,
