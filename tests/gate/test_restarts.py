@@ -161,7 +161,7 @@ def test_requests_that_go_back_are_not_passed_over_with_the_marker_behind_them(b
             outputs = list(outputs)
             if not failed.is_set() and any(o.topic == bed.topics.decisions for o in outputs):
                 while not owned.end:
-                    running.gate._intake.take(0.1, 0)
+                    running.gate._intake.take(0.1, 0, 1)
                 failed.set()
                 raise Aborted("in a test")
             run(outputs, *rest, **options)

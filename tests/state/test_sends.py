@@ -209,3 +209,12 @@ def test_what_is_read_back_from_decisions_is_what_was_noted(made: list[SmsDecisi
 def test_ids_that_are_numbered_are_told_apart(index: int) -> None:
     digests = {request_digest(f"order-{number}") for number in range(index, index + 500)}
     assert len(digests) == 500
+
+
+def test_what_a_failed_batch_noted_is_not_found_in_the_older_generation() -> None:
+    memory = Memory(DAY, 0, NOON)
+    failed = memory.begin(NOON)
+    memory.note(failed, OTHER, None, an_entry(), NOON)
+    memory.begin(NOON + DAY)  # the generations turn before it is known to have failed
+    failed.undo()
+    assert memory.of(OTHER, NOON + DAY - 1) is None
