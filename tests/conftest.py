@@ -1,4 +1,8 @@
-"""Fixtures for every test that needs a real Kafka. Such tests are marked `kafka`."""
+"""
+Fixtures for every test that needs a real Kafka. Such tests are marked `kafka`.
+
+And how Hypothesis runs: how long an example takes says more of the machine than of the code.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +12,19 @@ from collections.abc import Iterator
 from typing import Literal
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.broker.jars import fetch_jars, locked_jars
 from streams.broker.jvm import find_java
 from streams.errors import EmbeddedBrokerError
+
+
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from streams.policy.vocabulary import (
     Freedom,
     Holder,
     Initiator,
+    Jurisdiction,
     Marks,
     Member,
     Names,
@@ -66,8 +67,9 @@ def facts_of(
     return assess(message, state, NameTable(*named), CampaignTable("paused"), NOW).facts
 
 
-def test_of_a_bare_message_to_a_stranger_nothing_is_known() -> None:
-    assert facts_of(request()) == nothing_known("marketing")
+def test_of_a_bare_message_to_a_stranger_nothing_is_known_but_the_number_s_country() -> None:
+    nothing = nothing_known("marketing")._replace(jurisdiction=Jurisdiction.CN)
+    assert facts_of(request()) == nothing
 
 
 def test_an_assessment_names_the_consent_that_decided_and_its_time() -> None:
