@@ -20,7 +20,6 @@ from streams.broker.jars import fetch_jars, locked_jars
 from streams.broker.jvm import find_java
 from streams.errors import EmbeddedBrokerError
 
-
 hypothesis_settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
