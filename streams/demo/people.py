@@ -52,7 +52,7 @@ class Standing(Enum):
 _OUT_OF_100: Mapping[Standing, int] = {
     Standing.CONSENTING: 32,
     Standing.RETURNED: 2,
-    Standing.INVITABLE: 9,
+    Standing.INVITABLE: 18,
     Standing.MEMBER: 14,
     Standing.NAMEABLE: 1,
     Standing.STRANGER: 9,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from hashlib import sha256
-from itertools import count
+from itertools import count, cycle
 from random import Random
 from typing import Any
 
@@ -81,6 +81,8 @@ class Cast:
         self._numbers = count(1)
         self._about_to_decline = iter(people.of(Standing.ABOUT_TO_DECLINE))
         self._about_to_reply = iter(people.of(Standing.ABOUT_TO_REPLY))
+        # In turn: the default policy lets few invitations through to one person.
+        self._invited_next = cycle(people.of(Standing.INVITABLE))
 
     # ----------------------------------------------------------------------------------- the case
 
@@ -148,7 +150,7 @@ class Cast:
 
     def invitation(self) -> list[Act]:
         """Let a user invite somebody who agreed to it: the counter-example, which passes."""
-        return [self._invited(self._one(Standing.INVITABLE), allowed("consent-to-invitations"))]
+        return [self._invited(next(self._invited_next), allowed("consent-to-invitations"))]
 
     def invitation_to_stranger(self) -> list[Act]:
         """The user did everything right; the recipient agreed to nothing."""
@@ -157,7 +159,7 @@ class Cast:
     def invitation_naming_willing(self) -> list[Act]:
         """Name a friend who allows it."""
         friend = self._one(Standing.NAMEABLE)
-        recipient = self._one(Standing.INVITABLE)
+        recipient = next(self._invited_next)
         return [self._invited(recipient, allowed("consent-to-invitations"), friend)]
 
     def invitation_naming_unasked(self) -> list[Act]:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from streams.contacts.splitting import Splitting
 from streams.demo.acts import Act, Expected, Fate, Setting
@@ -30,7 +31,8 @@ from streams.topology import CONSENT_EVENTS, SMS_REQUESTED
 from tests.demo.outcome import PARTITIONS, a_day, a_setting, withdrawal_of
 
 KEYWORDS = load_lists(data_dir("keywords"))
-POLICY = load_policy(Path(__file__).parents[2] / "policies" / "default")
+POLICY_FOLDER = Path(__file__).parents[2] / "policies" / "default"
+POLICY = load_policy(POLICY_FOLDER)
 
 
 def test_the_same_setting_size_and_seed_give_the_same_bytes() -> None:
@@ -107,6 +109,24 @@ def test_what_the_day_expects_is_what_the_default_policy_says() -> None:
     assert _outcomes_without_kafka(setting, day) == [
         act.expected for act in day.acts() if act.expected
     ]
+
+
+@pytest.mark.parametrize("requests", [FEWEST_REQUESTS, 1000, 5000])
+def test_nobody_gets_so_many_messages_that_the_default_policy_holds_the_next(
+    requests: int,
+) -> None:
+    passed = Counter(
+        (act.record.purpose, act.record.recipient)
+        for act in a_day(requests).acts()
+        if isinstance(act.record, SmsRequested)
+        and act.expected is not None
+        and act.expected.fate is Fate.ALLOWED
+    )
+    caps = yaml.safe_load((POLICY_FOLDER / "policy.yaml").read_text())["caps"]
+    assert {purpose for cap in caps for purpose in cap["purposes"]} == {"marketing", "invite"}
+    for cap in caps:
+        most = max(n for (purpose, _), n in passed.items() if purpose in cap["purposes"])
+        assert most < cap["most"], "what else the person is sent would be held for FREQUENCY too"
 
 
 def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
