@@ -71,10 +71,20 @@ class _Reader:
         return reading, confirms(body, where, self.lists)
 
     def coverage(self, reading: Reading, recipient: str = "") -> Coverage | None:
-        """Say what the reply withdraws; None where it withdraws nothing."""
-        if reading.meaning not in {Meaning.STOP, Meaning.UNCERTAIN}:
-            return None
-        return self.senders.coverage(reading, recipient or self.recipient)
+        """
+        Say what the reply withdraws.
+
+        None where it withdraws nothing, or where that hangs on what the reply was sent to (a doubt
+        ends one sender's messages) and nobody said so here.
+        """
+        to = recipient or self.recipient
+        match reading.meaning:
+            case Meaning.STOP:
+                return self.senders.coverage(reading, to)
+            case Meaning.UNCERTAIN:
+                return self.senders.coverage(reading, to) if to else None
+            case Meaning.START | Meaning.HELP | Meaning.NONE:
+                return None
 
 
 @inbound_app.callback()
@@ -276,6 +286,8 @@ def _rows(reading: Reading, covered: Coverage | None, lists: KeywordLists) -> di
         rows["keyword"] = f"{reading.keyword} ({language}, {reading.language}.yaml{slip})"
     if covered is not None:
         rows["scope"] = f"{_scope(covered)}: {covered.because.value}"
+    elif reading.meaning is Meaning.UNCERTAIN:
+        rows["scope"] = "the sender or campaign it came to: --recipient says which"
     if reading.names is not None and (covered is None or covered.because is not Because.NAMED):
         rows["names"] = f"{reading.names} (may be a sender, a campaign or a kind of message)"
     return rows

@@ -102,7 +102,8 @@ class Senders:
 
         ``reading`` has been :meth:`judged`. What the person says comes before where they say it. In
         doubt (UNCERTAIN) it is never more than one sender: that of the number, or the number itself
-        as a sender's id, where the register does not know it.
+        as a sender's id, where the register does not know it. Only a reply that does not say what
+        it was sent to ends everything even in doubt: less could be nothing.
         """
         if reading.meaning is Meaning.STOP and reading.all:
             return Coverage(Scope(), Because.SAID_ALL)

@@ -64,6 +64,11 @@ def test_it_says_what_a_stop_covers(run: Classify) -> None:
     assert "scope" not in run("thanks", "--recipient", "36111").output
 
 
+def test_a_doubt_is_never_said_to_end_everything(run: Classify) -> None:
+    assert "scope    the sender or campaign it came to" in run("STOP this bill").output
+    assert json.loads(run("STOP this bill", "--json").output)["scope"] is None
+
+
 def test_the_register_of_senders_counts(run: Classify, tmp_path: Path) -> None:
     register = tmp_path / "senders.yaml"
     register.write_text("senders: [{sender_id: acme, recipients: ['36111'], names: [Acme]}]\n")
