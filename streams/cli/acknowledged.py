@@ -6,8 +6,8 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from streams.gate.transaction import Headers
 from streams.kafka.error_mapping import meaning_of
+from streams.kafka.record_headers import Headers
 
 ACKNOWLEDGED_WITHIN_SECONDS: Final = 15.0
 

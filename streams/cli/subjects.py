@@ -29,21 +29,20 @@ from streams.cli.context import settings_of
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import Stop, Undecodable
-from streams.gate.dead_letters import headers_of
-from streams.gate.folding import (
+from streams.kafka.clients import opened, producer_config
+from streams.kafka.placement import partition_of
+from streams.kafka.record_headers import Headers, headers_of
+from streams.records.e164 import is_e164
+from streams.records.subject import OLDER_UNDECODABLE, POSITION_KEY
+from streams.sealing.keyring import KeyRing, open_keyring
+from streams.sealing.signatures import Statement
+from streams.state.arrivals import (
     RESOLVED_HEADER,
     RESOLVES_ALL,
     RESOLVES_HEADER,
     goes_nowhere,
     signed_of,
 )
-from streams.gate.transaction import Headers
-from streams.kafka.clients import opened, producer_config
-from streams.kafka.placement import partition_of
-from streams.records.e164 import is_e164
-from streams.records.subject import OLDER_UNDECODABLE, POSITION_KEY
-from streams.sealing.keyring import KeyRing, open_keyring
-from streams.sealing.signatures import Statement
 from streams.topology import CONSENT_EVENTS, SUBJECTS_STATE
 
 subjects_app = typer.Typer(

@@ -9,35 +9,13 @@ key, no value and no own headers, and says so (``consent-gate-left-out``: how ma
 
 from __future__ import annotations
 
-from operator import methodcaller
-from typing import cast
-
 from streams.errors import DeadLetter
-from streams.gate.bounds import DEAD_LETTER_MAX_BYTES
-from streams.gate.transaction import Headers, Output
+from streams.gate.transaction import Output
+from streams.kafka.bounds import DEAD_LETTER_MAX_BYTES
 from streams.kafka.dead_letter_headers import LEFT_OUT_HEADER, headers_about
+from streams.kafka.record_headers import headers_of
 from streams.kafka.record_size import size_of
 from streams.state.log_reader import Fetched
-
-_headers_checked = methodcaller("headers")
-"""Not ``message.headers()``: once that line is hot CPython (3.11) calls the C function without
-looking whether it failed, so that no SystemError is raised."""
-
-
-def headers_of(message: Fetched) -> Headers:
-    """
-    The record's own headers, as they can be written again.
-
-    None where a header's name is not UTF-8: confluent-kafka (2.16) cannot read such headers. It
-    leaves half-made tuples behind, which end the process when they are touched, and are therefore
-    replaced.
-    """
-    try:
-        headers = _headers_checked(message)
-    except SystemError:
-        headers = []
-        message.set_headers(headers)
-    return cast(Headers, headers or [])
 
 
 def dead_letter(

@@ -15,13 +15,7 @@ from typing import Final, NamedTuple, assert_never
 from streams.codec.codec import Codecs
 from streams.codec.recogniser import Recogniser
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, ProofBroken, TooLarge
-from streams.gate.bounds import (
-    HEADERS_MAX_BYTES,
-    IDENTIFIERS_MAX_CHARACTERS,
-    REQUEST_MAX_BYTES,
-    refuse_long,
-)
-from streams.gate.dead_letters import dead_letter, headers_of
+from streams.gate.dead_letters import dead_letter
 from streams.gate.holding import Holding
 from streams.gate.splicing import (
     ContentBytes,
@@ -32,9 +26,16 @@ from streams.gate.splicing import (
     stamp,
 )
 from streams.gate.topics import GateTopics
-from streams.gate.transaction import Headers, Output
+from streams.gate.transaction import Output
 from streams.gate.work import Work
+from streams.kafka.bounds import (
+    HEADERS_MAX_BYTES,
+    IDENTIFIERS_MAX_CHARACTERS,
+    REQUEST_MAX_BYTES,
+    refuse_long,
+)
 from streams.kafka.placement import partition_of
+from streams.kafka.record_headers import Headers, headers_of
 from streams.kafka.record_size import size_of
 from streams.policy.asking import after_asking
 from streams.policy.caps import KIND_BYTES, kind_of

@@ -22,34 +22,39 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from confluent_kafka import TIMESTAMP_NOT_AVAILABLE
-
 from streams.codec.codec import Codecs
-from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, TooLarge, Undecodable
-from streams.gate.bounds import (
-    EVENT_MAX_BYTES,
-    IDENTIFIERS_MAX_CHARACTERS,
-    RESENT_MAX_BYTES,
-    refuse_long,
-)
-from streams.gate.dead_letters import dead_letter, headers_of
+from streams.errors import DeadLetter, TooLarge
+from streams.gate.dead_letters import dead_letter
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Work
+from streams.kafka.bounds import RESENT_MAX_BYTES
 from streams.kafka.placement import partition_of
+from streams.kafka.record_headers import headers_of
 from streams.kafka.record_size import size_of
 from streams.records.decisions import LedgerRecord, Refusal
 from streams.records.drafts import making, replacing
-from streams.records.e164 import is_e164
-from streams.records.events import ConsentEvent, ConsentKind, ContactEntry, ContactKind
+from streams.records.events import ConsentEvent, ConsentKind
 from streams.records.subject import SubjectState
 from streams.sealing.data_keys import DataKeys, Sealer
 from streams.sealing.keyring import KeyRing
 from streams.sealing.signatures import Statement
-from streams.sealing.subject_ids import SUBJECT_ID_BYTES
+from streams.state.arrivals import (
+    FIRST_APPENDED_HEADER,
+    RESOLVES_ALL,
+    Counts,
+    consent_arrival,
+    entry_arrival,
+    first_appended,
+    number_of,
+    offset_of,
+    resent_digest,
+    resolution,
+    signed_of,
+    timestamp_of,
+)
 from streams.state.fold import (
     carried,
     fold_consent,
@@ -63,23 +68,12 @@ from streams.state.screening import Screening
 from streams.state.subjects import Subjects
 from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
-FIRST_APPENDED_HEADER: Final = "consent-gate-first-appended"
-"""On a re-sent event: when it was first appended, signed over its key and value."""
-
-RESOLVES_HEADER: Final = "consent-gate-resolves"
-"""On a record without value: the offset of an undecodable event that a person has dealt with, or
-:data:`RESOLVES_ALL`."""
-
-RESOLVES_ALL: Final = b"all"
-"""In the place of an offset: all of the subject's undecodable events, also those not named."""
-
-RESOLVED_HEADER: Final = "consent-gate-resolved"
-"""On the same record: the signed statement that our own tool wrote it."""
-
-
 _ledger_record: Final = making(LedgerRecord)
 _state: Final = replacing(SubjectState)
 _NOTHING: Final = SubjectState(b"")
+# Looking a member up in its enum takes longer than comparing with it.
+_OWN: Final = Counts.OWN
+_ELSEWHERE: Final = Counts.ELSEWHERE
 
 
 class _Stood(NamedTuple):
@@ -135,14 +129,14 @@ class Folding:
             most -= len(taken)
         partition = work.partition
         for message in work.folded[consent]:
-            at_ms = max(work.consent_append_at, _timestamp(message))
+            at_ms = max(work.consent_append_at, timestamp_of(message))
             work.consent_append_at = at_ms
-            self._consent(work, message, _Stood(partition, _offset(message), at_ms), now_ms)
+            self._consent(work, message, _Stood(partition, offset_of(message), at_ms), now_ms)
         # After the consent events of this turn, which are all there are below the barrier: else
         # `most` has left no entries over.
         screening = Screening(partition)
         for message in work.folded[contacts]:
-            at_ms = max(work.contacts_append_at, _timestamp(message))
+            at_ms = max(work.contacts_append_at, timestamp_of(message))
             work.contacts_append_at = at_ms
             self._contact(work, message, at_ms, screening, now_ms)
         self._tell(work, screening, now_ms)
@@ -162,34 +156,19 @@ class Folding:
     # ----------------------------------------------------------------------------- consent events
 
     def _consent(self, work: Work, message: Fetched, stood: _Stood, now_ms: int) -> None:
-        key = _number(message.key())
-        here = key is not None and partition_of(key.encode(), self._partitions) == stood.partition
-        value = message.value()
-        if value is None and self._resolved(work, message, key if here else None):
+        if message.value() is None and self._resolved(work, message):
             return
-        try:
-            event = self._codecs.consent_events.decode(_bounded(value))
-            if value is None or len(value) > IDENTIFIERS_MAX_CHARACTERS:
-                # A shorter record has no room for longer texts.
-                scope = event.scope
-                refuse_long(event.event_id, event.purpose, scope.sender_id, scope.campaign_id)
-                refuse_long(event.time_zone, event.region)
-        except (Undecodable, TooLarge) as error:
-            self._unreadable(work, message, stood, error, key, here=here)
+        codec = self._codecs.consent_events
+        arrival = consent_arrival(message, stood.partition, self._partitions, codec)
+        key, here, event, counts = arrival
+        if isinstance(event, DeadLetter):
+            self._unreadable(work, message, stood, event, key, here=here)
             return
-        if key is not None and key == event.subject and here:
-            if goes_nowhere(event):
-                unfit = NotE164("The number that the person moved to is no other E.164 number.")
-                self._unreadable(work, message, stood, unfit, key, here=True)
+        if key is not None and counts is not _ELSEWHERE:
+            own = counts is _OWN
+            self._apply(work, event, key, stood, message, now_ms, own=own)
+            if own:
                 return
-            self._apply(work, event, key, stood, message, now_ms, own=True)
-            return
-        if not is_e164(event.subject):
-            unfit = NotE164("The event's subject is not an E.164 number.")
-            self._unreadable(work, message, stood, unfit, key, here=here)
-            return
-        if key is not None and here:
-            self._apply(work, event, key, stood, message, now_ms, own=False)
         # Either its key is another number, or this is not where it belongs.
         subject = event.subject.encode()
         belongs = partition_of(subject, self._partitions)
@@ -245,17 +224,8 @@ class Folding:
 
     def _first_appended(self, message: Fetched, appended_at: int) -> int:
         """The time of the signed header of a re-sent event, else the record's own."""
-        stated = self._resent_of(message)
+        stated = first_appended(message, self._keyring.verifier)
         return appended_at if stated is None else min(stated, appended_at)
-
-    def _resent_of(self, message: Fetched) -> int | None:
-        """When this record was first appended, if a gate of ours re-sent it."""
-        header = _header(message, FIRST_APPENDED_HEADER)
-        if header is None:
-            return None
-        return self._keyring.verifier.verify_header(
-            Statement.FIRST_APPENDED, signed_of(message.key(), message.value()), header
-        )
 
     def _record(
         self,
@@ -335,23 +305,20 @@ class Folding:
         if key is not None:
             subject_id = self._keyring.subject_ids.of(key)
             before = self._subjects.state(stood.partition, subject_id) or SubjectState(subject_id)
-            first = self._resent_of(message)
+            first = first_appended(message, self._keyring.verifier)
             resent = None if first is None else resent_digest(message.value(), first)
             state = mark_undecodable(before, offset=stood.offset, resent=resent)
             if state is not before:
                 self._subjects.change(stood.partition, state)
         self._dead_letter(work, message, error, CONSENT_EVENTS.name, "fold")
 
-    def _resolved(self, work: Work, message: Fetched, key: str | None) -> bool:
+    def _resolved(self, work: Work, message: Fetched) -> bool:
         """Take a hold back if our own tool says so; whether the record was such a one."""
-        offset = _header(message, RESOLVES_HEADER)
-        statement = _header(message, RESOLVED_HEADER)
-        if key is None or offset is None or statement is None:
+        offset = resolution(message, self._keyring.verifier)
+        key = number_of(message.key())
+        if offset is None or key is None:
             return False
-        if offset != RESOLVES_ALL and not offset.isdigit():
-            return False
-        said = signed_of(message.key(), offset)
-        if self._keyring.verifier.verify_header(Statement.RESOLVED, said, statement) is None:
+        if partition_of(key.encode(), self._partitions) != work.partition:
             return False
         subject_id = self._keyring.subject_ids.of(key)
         before = self._subjects.state(work.partition, subject_id)
@@ -369,39 +336,29 @@ class Folding:
     def _contact(
         self, work: Work, message: Fetched, appended_at: int, screening: Screening, now_ms: int
     ) -> None:
-        try:
-            entry: ContactEntry = self._codecs.contact_entries.decode(_bounded(message.value()))
-            refuse_long(entry.upload_id)
-        except (Undecodable, TooLarge) as error:
-            self._unreadable_entry(work, message, appended_at)
-            self._dead_letter(work, message, error, CONTACTS_ENTRIES.name, "fold")
-            return
-        unfit: DeadLetter | None = None
-        if message.key() != entry.subject_id:
-            unfit = KeyMismatch("The entry's key is not its subject id.")
-        elif {len(entry.subject_id), len(entry.uploader_id)} != {SUBJECT_ID_BYTES}:
-            unfit = Undecodable(f"The entry's ids do not have {SUBJECT_ID_BYTES} bytes.")
-        elif not 0 <= entry.partition < self._partitions:
-            unfit = Misplaced("The entry names a partition that does not exist.")
+        codec, partition = self._codecs.contact_entries, work.partition
+        entry, unfit = entry_arrival(message, partition, self._partitions, appended_at, codec)
         if unfit is not None:
             self._dead_letter(work, message, unfit, CONTACTS_ENTRIES.name, "fold")
+        if entry is None:
             return
-        if entry.partition != work.partition:
-            stood = _Stood(work.partition, _offset(message), appended_at)
+        if entry.partition != partition:
+            stood = _Stood(partition, offset_of(message), appended_at)
             self._resend(
                 work, message, stood, CONTACTS_ENTRIES.name, entry.partition, entry.subject_id
             )
             return
-        known = self._subjects.state(work.partition, entry.subject_id)
+        known = self._subjects.state(partition, entry.subject_id)
         before = known or SubjectState(entry.subject_id)
         state = fold_contact(
             before, entry, appended_at=appended_at, kept_days=self._contact_entry_days
         )
         # Where nothing is to be kept not even the hash is.
         if state is not before:
-            self._subjects.change(work.partition, state)
-        screening.add(entry, known, now_ms)
-        work.tally.contacts[entry.kind.value] += 1
+            self._subjects.change(partition, state)
+        if unfit is None:
+            screening.add(entry, known, now_ms)
+            work.tally.contacts[entry.kind.value] += 1
 
     def _tell(self, work: Work, screening: Screening, now_ms: int) -> None:
         """Write what was screened, each upload's to where its receipt is counted."""
@@ -410,33 +367,6 @@ class Folding:
             place = partition_of(key, self._partitions)
             value = self._codecs.screened.encode(told)
             work.outputs.append(Output(self._topics.screened, place, key, value))
-
-    def _unreadable_entry(self, work: Work, message: Fetched, appended_at: int) -> None:
-        """
-        Taint whom the key names with the worst that an entry can say: it may have said it.
-
-        Without it the number would look as if it stood in nobody's address book (guarantee I5).
-        """
-        subject_id = message.key()
-        if not isinstance(subject_id, bytes) or len(subject_id) != SUBJECT_ID_BYTES:
-            return
-        worst = ContactEntry(
-            entry_id="",
-            kind=ContactKind.ADDED,
-            subject_id=subject_id,
-            partition=work.partition,
-            uploader_id=b"",
-            upload_id=f"unreadable-{_offset(message)}",
-            position=0,
-            mandatory=True,
-            undisclosed=True,
-            uploaded_at=appended_at,
-        )
-        before = self._subjects.state(work.partition, subject_id) or SubjectState(subject_id)
-        state = fold_contact(
-            before, worst, appended_at=appended_at, kept_days=self._contact_entry_days
-        )
-        self._subjects.change(work.partition, state)
 
     # ------------------------------------------------------------------------------------- routes
 
@@ -485,64 +415,3 @@ class Folding:
             )
         )
         work.tally.dead_letters[topic, error.cause] += 1
-
-
-def goes_nowhere(event: ConsentEvent) -> bool:
-    """Whether this is a move that names no other E.164 number: it can be followed by nobody."""
-    if event.kind is not ConsentKind.NUMBER_MOVED:
-        return False
-    number = event.moved_to
-    return number is None or number == event.subject or not is_e164(number)
-
-
-def _number(key: bytes | str | None) -> str | None:
-    """The E.164 number that a key is, or None."""
-    if not isinstance(key, bytes) or len(key) > 16:
-        return None
-    try:
-        text = key.decode("ascii")
-    except UnicodeDecodeError:
-        return None
-    return text if is_e164(text) else None
-
-
-def _bounded(value: bytes | None) -> bytes:
-    """What the ledger and the changelog repeat of an event must fit into their records."""
-    if value is not None and len(value) > EVENT_MAX_BYTES:
-        raise TooLarge(f"The record has {len(value)} bytes; at most {EVENT_MAX_BYTES} are read.")
-    return value or b""
-
-
-def _timestamp(message: Fetched) -> int:
-    kind, at_ms = message.timestamp()
-    return 0 if kind == TIMESTAMP_NOT_AVAILABLE else int(at_ms)
-
-
-def _offset(message: Fetched) -> int:
-    offset = message.offset()
-    if offset is None:
-        raise ValueError("a fetched record has an offset")
-    return offset
-
-
-def _header(message: Fetched, name: str) -> bytes | None:
-    """The last header of this name, as Kafka's own ``lastHeader``."""
-    headers = headers_of(message)
-    if not headers:
-        return None
-    for key, value in reversed(headers):
-        if key == name and isinstance(value, bytes):
-            return value
-    return None
-
-
-def resent_digest(value: bytes | None, first_appended: int) -> bytes:
-    """Tell a re-sent record that cannot be read from any other, in 16 bytes."""
-    said = b"unreadable" + first_appended.to_bytes(8, "big") + (value or b"")
-    return blake2b(said, digest_size=16).digest()
-
-
-def signed_of(key: bytes | None, value: bytes | None) -> bytes:
-    """The bytes that a statement about a record is tied to; key and value cannot be shifted."""
-    key = key or b""
-    return len(key).to_bytes(4, "big") + key + (value or b"")

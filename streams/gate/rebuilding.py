@@ -18,7 +18,7 @@ else the gate reads the topic again from its beginning.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -31,22 +31,13 @@ from streams.audit.verify_topics import Chained, Watch, codecs_of, links
 from streams.codec.codec import Codecs
 from streams.config import Settings
 from streams.errors import KafkaUnavailable, PartitionLost, SecretsError, Undecodable
-from streams.gate.dead_letters import headers_of
-from streams.gate.folding import (
-    FIRST_APPENDED_HEADER,
-    RESOLVED_HEADER,
-    RESOLVES_ALL,
-    RESOLVES_HEADER,
-    resent_digest,
-    signed_of,
-)
 from streams.kafka.clients import consumer_config, opened
 from streams.kafka.placement import partition_of
 from streams.records.decisions import LedgerRecord, LossRecord
 from streams.records.e164 import is_e164
 from streams.records.subject import POSITION_KEY, Position, SubjectState, Withdrawal
 from streams.sealing.keyring import KeyRing
-from streams.sealing.signatures import Statement
+from streams.state.arrivals import RESOLVES_ALL, first_appended, resent_digest, resolution
 from streams.state.rebuild import Rebuild
 from streams.topology import (
     CONSENT_EVENTS,
@@ -387,35 +378,13 @@ def _held(
         if partition_of(key, partitions) != partition:
             continue
         subject_id = keyring.subject_ids.of(key.decode("ascii"))
-        headers = {name: value for name, value in headers_of(message) if isinstance(value, bytes)}
-        said = _resolves(message, headers, keyring)
+        said = resolution(message, keyring.verifier)
         if said is None:
-            rebuild.passed(subject_id, offset, _resent(message, headers, keyring))
+            first = first_appended(message, keyring.verifier)
+            resent = None if first is None else resent_digest(message.value(), first)
+            rebuild.passed(subject_id, offset, resent)
         else:
             rebuild.resolved(subject_id, None if said == RESOLVES_ALL else int(said), at=offset)
-
-
-def _resolves(message: Message, headers: Mapping[str, bytes], keyring: KeyRing) -> bytes | None:
-    """What this record resolves, if our own tool wrote it; see streams.gate.folding."""
-    said, statement = headers.get(RESOLVES_HEADER), headers.get(RESOLVED_HEADER)
-    if message.value() is not None or said is None or statement is None:
-        return None
-    if said != RESOLVES_ALL and not said.isdigit():
-        return None
-    stated = signed_of(message.key(), said)
-    if keyring.verifier.verify_header(Statement.RESOLVED, stated, statement) is None:
-        return None
-    return said
-
-
-def _resent(message: Message, headers: Mapping[str, bytes], keyring: KeyRing) -> bytes | None:
-    """The digest of a record that a gate of ours re-sent; None for any other."""
-    statement = headers.get(FIRST_APPENDED_HEADER)
-    if statement is None:
-        return None
-    stated = signed_of(message.key(), message.value())
-    first = keyring.verifier.verify_header(Statement.FIRST_APPENDED, stated, statement)
-    return None if first is None else resent_digest(message.value(), first)
 
 
 # ------------------------------------------------------------------------------ what was decided

@@ -44,10 +44,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from streams.errors import Aborted, ConsentGateError, Fenced, Indefinite, KafkaUnavailable
 from streams.kafka.clients import opened
+from streams.kafka.record_headers import Headers
 from streams.state.log_reader import Fetched
-
-Headers = list[tuple[str, str | bytes | None]]
-
 
 HURRIED_SECONDS: Final = 2.0
 """How long a transaction may still take once the gate is asked to stop, which has five seconds."""

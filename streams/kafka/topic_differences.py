@@ -207,7 +207,7 @@ def _sizes(topic: Topic, found: FoundTopic) -> Iterator[Difference]:
     Compare the sizes of messages, which brokers count compressed.
 
     However large the requests are that ``sms.requested`` takes, no output grows with them: what is
-    above :data:`INPUT_MAX_BYTES` uncompressed becomes a dead letter (:mod:`streams.gate.bounds`),
+    above :data:`INPUT_MAX_BYTES` uncompressed becomes a dead letter (:mod:`streams.kafka.bounds`),
     with its bytes if they fit :data:`OUTPUT_MAX_BYTES`.
     """
     largest = found.number("max.message.bytes")

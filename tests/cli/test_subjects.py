@@ -16,7 +16,6 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.cli.main import app
 from streams.codec.codec import open_codecs
 from streams.config import Settings
-from streams.gate.folding import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
 from streams.kafka.clients import admin_config, opened, producer_config
 from streams.kafka.placement import partition_of
 from streams.kafka.topics import apply
@@ -25,6 +24,7 @@ from streams.records.subject import OLDER_UNDECODABLE, SubjectState
 from streams.sealing.keyring import open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.sealing.signatures import Statement
+from streams.state.arrivals import RESOLVED_HEADER, RESOLVES_ALL, RESOLVES_HEADER, signed_of
 from streams.topology import CONSENT_EVENTS, SUBJECTS_STATE, Topic
 
 pytestmark = pytest.mark.kafka

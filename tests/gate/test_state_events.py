@@ -23,15 +23,8 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.cli.main import app
 from streams.codec.codec import open_codecs
 from streams.errors import ProofBroken, Undecodable
-from streams.gate.dead_letters import headers_of
-from streams.gate.folding import (
-    FIRST_APPENDED_HEADER,
-    RESOLVED_HEADER,
-    RESOLVES_HEADER,
-    goes_nowhere,
-    signed_of,
-)
 from streams.kafka.placement import partition_of
+from streams.kafka.record_headers import headers_of
 from streams.records.decisions import LedgerRecord, Outcome, Refusal, SmsDecision
 from streams.records.e164 import is_e164
 from streams.records.events import ConsentEvidence, ConsentKind, Origin, Scope, Source
@@ -40,6 +33,13 @@ from streams.records.subject import SubjectKey
 from streams.sealing.keyring import open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.sealing.signatures import Statement
+from streams.state.arrivals import (
+    FIRST_APPENDED_HEADER,
+    RESOLVED_HEADER,
+    RESOLVES_HEADER,
+    goes_nowhere,
+    signed_of,
+)
 from streams.testing.records import (
     a_consent_event,
     a_contact_entry,

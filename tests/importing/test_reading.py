@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.codec.codec import open_codecs
-from streams.gate.bounds import EVENT_MAX_BYTES, refuse_long
 from streams.importing.columns import Column, ListKind, columns_of, layout_of
 from streams.importing.reading import (
     LONGEST_EVIDENCE,
@@ -18,6 +17,7 @@ from streams.importing.reading import (
     as_basis,
     as_millis,
 )
+from streams.kafka.bounds import EVENT_MAX_BYTES, refuse_long
 from streams.records.e164 import is_e164
 from streams.records.events import Basis, ConsentEvent, ConsentEvidence, ConsentKind, Scope, Source
 from streams.sealing.subject_ids import SubjectIds
