@@ -35,7 +35,8 @@ Every error this package raises on purpose, split by what the caller does next.
         ├── Fenced                another gate or worker runs under the same identity
         ├── WorkerFailed          the worker cannot go on; started again it can
         ├── LinesRefused          an import left lines out that people must mend
-        └── ProofBroken           the chain of decisions does not hold
+        ├── ProofBroken           the chain of decisions does not hold
+        └── DecisionsDiffer       a recorded decision is not what its stamps give
 
 No message carries a phone number, a name or a message body (guarantee I7): a record is named by its
 topic, partition and offset, never by its content.
@@ -234,3 +235,9 @@ class ProofBroken(Stop):
     """The chain of decisions or of the ledger was changed, or a record of it removed or added."""
 
     exit_code = 10
+
+
+class DecisionsDiffer(Stop):
+    """A recorded decision, derived again from its stamps, came out as another one."""
+
+    exit_code = 16

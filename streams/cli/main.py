@@ -49,6 +49,9 @@ COMMANDS: dict[str, Entry] = {
     "status": Entry("Watch a running gate.", "streams.cli.status", "status"),
     "explain": Entry("Say in words why an SMS passed or not.", "streams.cli.explain", "explain"),
     "audit": Entry("Prove that no decision was changed.", "streams.cli.audit", "audit_app"),
+    "replay": Entry(
+        "Derive recorded decisions again, and compare.", "streams.cli.replay", "replay"
+    ),
     "subjects": Entry(
         "See and resolve people whose consent events could not be read.",
         "streams.cli.subjects",

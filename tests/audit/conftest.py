@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +21,8 @@ from streams.records.decisions import LedgerRecord, PolicyArchived, SmsDecision
 from streams.sealing.keyring import KeyRing, open_keyring
 from streams.sealing.secrets_folder import init_secrets
 from streams.topology import CONSENT_LEDGER, POLICIES, SMS_DECISIONS, Topic
+from tests.audit.recorded_day import RecordedDay, policy_folder, record_a_day
+from tests.gate.bed import Bed
 
 PARTITIONS = 2
 
@@ -140,3 +143,12 @@ def gate(settings: Settings, secrets_dir: Path, codecs: Codecs) -> Iterator[Gate
     gate = GateLike(settings, open_keyring(secrets_dir), codecs)
     yield gate
     gate.close()
+
+
+@pytest.fixture(scope="package")
+def recorded_day(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> RecordedDay:
+    """A real gate's day, recorded once for all tests that only read it."""
+    folder = tmp_path_factory.mktemp("recorded-day")
+    policy = policy_folder(folder / "policy")
+    prefix = f"t{secrets.token_hex(3)}."
+    return record_a_day(Bed(kafka.bootstrap_servers, prefix, folder, policy_dir=policy))
