@@ -52,6 +52,9 @@ COMMANDS: dict[str, Entry] = {
     "replay": Entry(
         "Derive recorded decisions again, and compare.", "streams.cli.replay", "replay"
     ),
+    "backtest": Entry(
+        "Try another policy on recorded requests.", "streams.cli.backtest", "backtest"
+    ),
     "subjects": Entry(
         "See and resolve people whose consent events could not be read.",
         "streams.cli.subjects",
