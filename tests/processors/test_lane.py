@@ -162,6 +162,16 @@ def test_a_worker_that_ends_in_the_middle_acknowledges_nothing_of_it(bed: Bed) -
         worker.until(lambda: worker.handled("counting") == 10)
 
 
+def test_a_worker_that_ends_while_it_waits_acknowledges_nothing_of_it(bed: Bed) -> None:
+    def asking(event: Event[str], state: AgentState) -> Effects:
+        raise RegistryUnavailable("the registry does not answer")
+
+    send(bed, 10, 0)
+    with working(bed, partial(counting, handle=each(asking))) as worker:
+        worker.until(lambda: worker.telemetry.values(metrics.WORKER_RETRIES))
+    assert committed(bed, bed.settings.names.of(SMS_INBOUND))[0] < 0
+
+
 def test_a_record_that_its_topic_does_not_take_puts_its_event_aside(bed: Bed) -> None:
     def swelling(event: Event[str], state: AgentState) -> Effects:
         if event.record == "v3":
