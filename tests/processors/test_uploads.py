@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import Producer
 
 from streams.kafka.clients import producer_config
+from streams.processors.replies import replies
 from streams.processors.uploads import FORGET_SECONDS, UPLOAD_MAX_BYTES, uploads
 from streams.records.contacts import (
     ContactsUploaded,
@@ -18,12 +19,14 @@ from streams.records.contacts import (
 from streams.records.events import ContactEntry, ContactKind
 from streams.telemetry import metrics
 from streams.telemetry.labels import EventOutcome
-from streams.testing.records import a_number, an_upload, an_upload_withdrawn
+from streams.testing.records import a_number, an_inbound_sms, an_upload, an_upload_withdrawn
 from streams.topology import (
+    CONSENT_EVENTS,
     CONTACTS_ENTRIES,
     CONTACTS_UPLOADED,
     DEAD_LETTERS,
     SHORT_MS,
+    SMS_INBOUND,
     UPLOADS_SPLIT,
     WORKER_STATE,
 )
@@ -92,18 +95,33 @@ def test_a_withdrawal_by_somebody_else_takes_nothing_back(bed: Bed) -> None:
     assert [entry.kind for entry in entries(bed)] == [ContactKind.ADDED]
 
 
-def test_a_large_upload_and_small_ones(bed: Bed) -> None:
-    many = [f"+1{area}555{n:04d}" for area in (212, 213, 214) for n in range(10_000)]
-    # Another partition's small upload does not wait for the large one's end.
-    with working(bed, uploads) as worker:
+def test_a_large_upload_stalls_no_reply_and_loses_no_contact(bed: Bed) -> None:
+    areas = (212, 213, 214, 215, 216)
+    many = [f"+1{area}555{n:04d}" for area in areas for n in range(10_000)]
+    person = a_number(3)
+    stop = an_inbound_sms(sender=person, body="STOP", received_at=now_ms())
+    with working(bed, uploads, replies) as worker:
         say(bed, an_upload(upload_id="large", contacts=book(many)))
+        # Of another partition: it waits for its turn in the agent's thread, no longer.
         say(bed, an_upload(upload_id="small", uploader=a_number(2), contacts=book(many[:3])))
-        worker.until(lambda: worker.handled("uploads") == 2, 60)
+        topic = bed.settings.names.of(SMS_INBOUND)
+        bed.write(topic, person.encode(), bed.codecs.inbound.encode(stop), bed.partition(person))
+        bed.flush()
+        worker.until(lambda: worker.handled("uploads") == 2, 90)
+        worker.until(lambda: worker.handled("replies") == 1)
+        (withdrawal,) = bed.read(bed.settings.names.of(CONSENT_EVENTS))
         found = entries(bed)
+        written = [
+            record.timestamp()[1]
+            for record in bed.read(bed.settings.names.of(CONTACTS_ENTRIES))
+            if bed.codecs.contact_entries.decode(record.value()).upload_id == "large"
+        ]
         say(bed, an_upload_withdrawn(upload_id="large"))
-        worker.until(lambda: worker.handled("uploads") == 3, 60)
+        worker.until(lambda: worker.handled("uploads") == 3, 90)
     assert sum(entry.upload_id == "large" for entry in found) == len(many)
     assert sum(entry.upload_id == "small" for entry in found) == 3
+    # It came behind the large upload, and counted before that was split.
+    assert withdrawal.timestamp()[1] < min(written)
     back = [entry for entry in entries(bed) if entry.kind is ContactKind.WITHDRAWN]
     assert len({entry.subject_id for entry in back}) == len(many)
 
