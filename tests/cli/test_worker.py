@@ -61,6 +61,15 @@ def lines(bed: Bed, instance_id: str = "worker-1") -> list[dict[str, Any]]:
     return [json.loads(line) for line in written if line.startswith("{")]
 
 
+def caught_by(pid: int) -> set[int]:
+    """The signals for which a process has a handler; none where there is no /proc."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return set()
+    mask = int(re.findall(r"SigCgt:\s+(\w+)", status.read_text())[0], 16)
+    return {number for number in range(1, 65) if mask >> (number - 1) & 1}
+
+
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
 def test_it_serves_and_ends_in_time_with_all_committed(bed: Bed, by: signal.Signals) -> None:
     topic = bed.settings.names.of(SMS_INBOUND)
@@ -75,6 +84,8 @@ def test_it_serves_and_ends_in_time_with_all_committed(bed: Bed, by: signal.Sign
         counted = b'consent_gate_worker_events_total{agent="counting",outcome="handled"} 500'
         wait_for(lambda: counted in answer(f"{url}/metrics")[1], 10)
         assert answer(f"{url}/livez")[0] == 200
+        # Faust's own worker would open a debugger at this signal.
+        assert signal.SIGUSR2 not in caught_by(process.pid)
         began = time.monotonic()
         process.send_signal(by)
         assert process.wait(10) == 0
