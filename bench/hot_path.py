@@ -6,6 +6,8 @@ of this thread alone, so that two runs can be compared on a busy machine. Left o
 consuming, the barrier, the transaction's commit. The last step hands the outputs to a librdkafka
 producer without a broker: what the call to ``produce`` costs, not what librdkafka's threads do.
 
+With ``--candidate DIR`` a candidate policy is asked beside the one that decides.
+
 States are read from the store as after a restart: most recipients are met for the first time.
 Below the steps stands what it takes to look up a verdict that is remembered: ``Policy.decide`` on
 facts that are read already.
@@ -36,6 +38,7 @@ from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
 from streams.gate.holding import Holding
 from streams.gate.owned import Owned
+from streams.gate.shadow import CandidatePolicy
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Chain, Work
@@ -53,6 +56,7 @@ from streams.state.log_reader import At, Fetched
 from streams.state.sends import Sends
 from streams.state.store import Reached, Store
 from streams.state.subjects import Subjects
+from streams.telemetry.telemetry import Telemetry
 from streams.topology import TopicNames
 
 PARTITIONS = 4
@@ -101,7 +105,7 @@ class FromMemory:
 class Bench:
     """A gate's parts without its loop, on a store of their own."""
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, candidate: Path | None = None) -> None:
         init_secrets(folder / "secrets")
         self.clock = clock
         self.keyring = open_keyring(folder / "secrets")
@@ -121,6 +125,9 @@ class Bench:
         self.now_ms = int(time.time() * 1000)
         self.owned = [Owned(p, position=Position(p)) for p in range(PARTITIONS)]
         self.policy = load_policy(POLICY_DIR)
+        self.candidate = CandidatePolicy(candidate, Telemetry()).current
+        if candidate is not None and self.candidate is None:
+            raise SystemExit(f"{candidate} cannot be loaded: see `consent-gate policy check`")
         self.start()
 
     def start(self) -> None:
@@ -211,7 +218,8 @@ class Bench:
     def decide(self, laid: list[list[Fetched]], begin: int, size: int) -> int:
         """Decide and commit the next requests of every partition; return how many there were."""
         works = [self._work(o, laid[o.partition][begin : begin + size]) for o in self.owned]
-        ground = Ground(self.policy, {"campaigns": 1, "names.consents": 0}, self.now_ms)
+        offsets = {"campaigns": 1, "names.consents": 0}
+        ground = Ground(self.policy, offsets, self.now_ms, self.candidate)
 
         def decide() -> None:
             for work in works:
@@ -295,11 +303,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("--requests", type=int, default=100_000)
     arguments.add_argument("--subjects", type=int, default=100_000)
+    arguments.add_argument("--candidate", type=Path, metavar="DIR", help="ask this policy, too")
     arguments.add_argument("--profile", metavar="STEP", help="print the profile of one step")
     options = arguments.parse_args()
     clock = Clock(options.profile)
     with tempfile.TemporaryDirectory() as folder:
-        bench = Bench(Path(folder), clock)
+        bench = Bench(Path(folder), clock, options.candidate)
         encode = bench.codecs.consent_events.encode
         events = bench.fetched(
             bench.topics.consent,

@@ -440,6 +440,49 @@ def which_policy_and_errors() -> Iterator[Panel]:
     )
 
 
+def what_a_candidate_would_do() -> Iterator[Panel]:
+    """Yield the row of what is tried out: a candidate policy, and rules that are only observed."""
+    decided = "consent_gate_candidate_decisions_total"
+    for title, help, other in (
+        (
+            "Allowed now, not by the candidate",
+            "Requests a second that pass and would not.",
+            'verdict="ALLOWED",candidate!="ALLOWED"',
+        ),
+        (
+            "Allowed by the candidate, not now",
+            "Requests a second that do not pass and would.",
+            'verdict!="ALLOWED",candidate="ALLOWED"',
+        ),
+    ):
+        yield lines(
+            title,
+            f"{help} Which ones, the field shadow of their decisions says.",
+            Query(rate(decided, "purpose, candidate", other), "{{purpose}} {{candidate}}"),
+            width=12,
+            unit="reqps",
+        )
+    yield table_of(
+        "Candidate by gate",
+        "Which version is asked beside the policy. No row: none is set; none: it was refused.",
+        f"consent_gate_candidate_info{{{GATE}}}",
+        columns={"instance": "gate", "version": "candidate", "Value": "asked"},
+        unit="bool_yes_no",
+    )
+    yield lines(
+        "Candidates refused, and their errors",
+        "Since the gates were started. Neither stops anything: the log has the words.",
+        Query(f"sum by (instance) (consent_gate_candidate_refusals_total{{{GATE}}})", "refused"),
+        Query(f"sum by (instance) (consent_gate_candidate_errors_total{{{GATE}}})", "errors"),
+    )
+    yield lines(
+        "Rules only observed",
+        "Requests a second that they matched, and did not stop or let pass.",
+        Query(rate("consent_gate_rules_observed_total", "rule"), "{{rule}}"),
+        unit="reqps",
+    )
+
+
 ROWS = {
     "Is anyone getting what they should not? Is anything stuck?": is_all_well,
     "What is decided": what_is_decided,
@@ -447,6 +490,7 @@ ROWS = {
     "How fast": how_fast,
     "How the state does": how_the_state_does,
     "What is folded in": what_is_folded,
+    "Candidate policy": what_a_candidate_would_do,
     "Policies, versions, errors": which_policy_and_errors,
 }
 

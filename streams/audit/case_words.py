@@ -22,6 +22,7 @@ def case_in_words(tried: Tried, analysis: Analysis) -> str:
         for lines in (
             list(_verdict(tried, analysis)),
             list(_why(tried, analysis)),
+            list(_observed(tried)),
             list(_refused(tried)),
             list(_facts(tried)),
             list(_change(tried, analysis)),
@@ -73,6 +74,13 @@ def _why(tried: Tried, analysis: Analysis) -> Iterator[str]:
             yield from wrapped(heading)
         for place, rule in enumerate(rules):
             yield from _rule(heading if place == 0 else f"{code} too:", rule)
+
+
+def _observed(tried: Tried) -> Iterator[str]:
+    if tried.observed:
+        yield "Had no effect"
+    for rule in tried.observed:
+        yield from _rule("Observed, not enforced:", rule)
 
 
 def _rule(heading: str, rule: Rule) -> Iterator[str]:

@@ -45,7 +45,8 @@ class Explanation:
     All there is to say about one decision.
 
     ``policy`` is the name and edition of the policy that decided, or why its rules cannot be told.
-    ``allowed_by`` is the rule whose basis carried it. ``consent`` is the event that the decision
+    ``allowed_by`` is the rule whose basis carried it. ``observed`` are the rules that matched and
+    are not enforced, those that can be told. ``consent`` is the event that the decision
     names: the yes that carried it, or the no or the lapsed yes that did not. ``since`` are the
     person's later events that concern such a message, oldest first, refused ones included.
     ``smallest_change`` is the fewest facts that would have had to be others for that policy to
@@ -57,6 +58,7 @@ class Explanation:
     policy: str
     reasons: tuple[ReasonGiven, ...]
     allowed_by: RuleSaid | None
+    observed: tuple[RuleSaid, ...]
     consent: LedgerRecord | None
     since: tuple[LedgerRecord, ...]
     smallest_change: tuple[Change, ...] | None
@@ -77,6 +79,7 @@ def explain(
         policy=about,
         reasons=_reasons(decision, policy),
         allowed_by=_allowing(decision, policy),
+        observed=_observed(decision, policy),
         consent=_consent(decision, ledger),
         since=tuple(
             record
@@ -131,6 +134,12 @@ def _allowing(decision: SmsDecision, policy: Policy | None) -> RuleSaid | None:
         return None
     rule = policy.rule_for_basis(decision.basis)
     return None if rule is None else _said(rule)
+
+
+def _observed(decision: SmsDecision, policy: Policy | None) -> tuple[RuleSaid, ...]:
+    if policy is None:
+        return ()
+    return tuple(_said(rule) for rule in policy.observed if rule.id in decision.observed)
 
 
 def _said(rule: Rule) -> RuleSaid:

@@ -17,6 +17,7 @@ from streams.policy.facts import Assessment, SentBefore, assess
 from streams.policy.once import after_decision, answered_message
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
+from streams.policy.rules import Rule
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.records.decisions import Outcome, Refusal, SmsDecision
 from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameConsent
@@ -33,6 +34,7 @@ class Tried:
     What came of one case, and what was known when it was decided.
 
     ``refused`` are the items of its history that the fold did not apply, each with why.
+    ``observed`` are the rules that matched and are not enforced.
     """
 
     case: Case
@@ -42,6 +44,7 @@ class Tried:
     names: NameConsentTable
     campaigns: CampaignTable
     refused: tuple[tuple[HistoryItem, Refusal], ...]
+    observed: tuple[Rule, ...]
 
     @property
     def outcome(self) -> Outcome:
@@ -88,6 +91,7 @@ class Tried:
             "basis": self.basis,
             "facts": self.assessment.facts.as_map(),
             "releasable": self.releasable,
+            "observed": [rule.id for rule in self.observed],
         }
 
 
@@ -158,7 +162,14 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
         templates,
     )
     return Tried(
-        case, policy.decide(assessment), assessment, state, names, campaigns, tuple(refused)
+        case,
+        policy.decide(assessment),
+        assessment,
+        state,
+        names,
+        campaigns,
+        tuple(refused),
+        policy.matching(policy.observing(case.at), assessment.facts),
     )
 
 

@@ -32,6 +32,7 @@ def in_words(explanation: Explanation) -> str:
         for lines in (
             list(_verdict(explanation)),
             list(_why(explanation)),
+            list(_without_effect(explanation)),
             list(what_would_have_allowed(explanation.smallest_change)),
             list(_consent(explanation)),
             list(_facts(explanation.decision)),
@@ -97,6 +98,23 @@ def _reason(reason: ReasonGiven) -> Iterator[str]:
     )
     for rule in reason.rules:
         yield from _rule(rule)
+
+
+def _without_effect(explanation: Explanation) -> Iterator[str]:
+    """What was tried out beside the policy: rules to observe, and a candidate."""
+    decision, told = explanation.decision, {rule.id: rule for rule in explanation.observed}
+    if decision.observed or decision.shadow is not None:
+        yield "Had no effect"
+    for rule_id in decision.observed:
+        yield from wrapped(f"Observed, not enforced: rule {rule_id} matched.")
+        if rule_id in told:
+            yield from _rule(told[rule_id])
+    if decision.shadow is not None:
+        shadow = decision.shadow
+        why = f": {', '.join(shadow.reasons)}" if shadow.reasons else ""
+        yield from wrapped(
+            f"The candidate policy {shadow.policy_version} made it {shadow.verdict.value}{why}."
+        )
 
 
 def _rule(rule: RuleSaid) -> Iterator[str]:

@@ -57,6 +57,8 @@ def check(
         typer.echo(json.dumps({"valid": True} | summary | {"findings": listed}, indent=2))
     else:
         for key, value in summary.items():
+            if value == []:
+                continue
             typer.echo(f"{key:<9} {', '.join(value) if isinstance(value, list) else value}")
         for finding in found:
             _tell(directory, finding)
@@ -115,6 +117,7 @@ def _summary(loaded: Policy) -> dict[str, str | int | list[str]]:
         "version": loaded.version,
         "purposes": sorted(loaded.purposes),
         "rules": len(loaded.rules),
+        "observed": [rule.id for rule in loaded.observed],
         "facts": ["purpose", *VOCABULARY],
     }
 

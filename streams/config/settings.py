@@ -227,6 +227,13 @@ class Settings(BaseModel):
         description="Folder with policy.yaml and the rule files it names. Read at start and on "
         "SIGHUP. Default: the policy that comes with the package.",
     )
+    shadow_policy_dir: Folder | None = Field(
+        None,
+        title="a folder",
+        description="Folder of a candidate policy that the gate asks beside policy_dir, at start "
+        "and on SIGHUP the same. Its verdicts go to metrics and to the field shadow of decisions, "
+        "and change nothing (docs/policy.md). Unset: there is none, and it costs nothing.",
+    )
     keywords_dir: Folder = Field(
         title="a folder",
         default_factory=_default_keywords_dir,

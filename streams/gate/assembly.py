@@ -30,6 +30,7 @@ from streams.gate.intake import Intake
 from streams.gate.live_policy import LivePolicy
 from streams.gate.resend import Resender
 from streams.gate.restoring import Restoring
+from streams.gate.shadow import CandidatePolicy
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Transactor
 from streams.kafka.clients import (
@@ -229,6 +230,7 @@ def assembled(
             transactor=transactor,
             resender=resender,
             policy=policy,
+            candidate=CandidatePolicy(settings.shadow_policy_dir, telemetry),
             store=store,
             subjects=subjects,
             sends=sends,

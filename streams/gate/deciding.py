@@ -17,7 +17,9 @@ from streams.codec.recogniser import Recogniser
 from streams.errors import DeadLetter, KeyMismatch, Misplaced, NotE164, ProofBroken, TooLarge
 from streams.gate.dead_letters import dead_letter
 from streams.gate.holding import Holding
+from streams.gate.shadow import Candidate
 from streams.gate.splicing import (
+    NO_SHADOW,
     ContentBytes,
     Verdicts,
     content_bytes,
@@ -89,12 +91,14 @@ class Ground:
     """
     What all decisions of a batch share.
 
-    ``broadcast_offsets`` are stamped as they are; ``now_ms`` is read after the barrier.
+    ``broadcast_offsets`` are stamped as they are; ``now_ms`` is read after the barrier. The
+    ``candidate`` is asked beside the policy, and has no part in any outcome.
     """
 
     policy: Policy
     broadcast_offsets: dict[str, int]
     now_ms: int
+    candidate: Candidate | None = None
 
 
 class _Kept(NamedTuple):
@@ -113,6 +117,7 @@ class _Batch:
 
     __slots__ = (
         "broadcast_offsets",
+        "candidate",
         "caps",
         "decision_ids",
         "hold_ids",
@@ -129,6 +134,7 @@ class _Batch:
         self.memory = memory
         self.noted = work.noted = memory.begin(ground.now_ms)
         self.policy = ground.policy
+        self.candidate = ground.candidate
         self.caps = ground.policy.caps
         self.broadcast_offsets = ground.broadcast_offsets
         self.verdicts = verdicts
@@ -189,8 +195,15 @@ class Deciding:
         Raises :class:`streams.errors.RegistryUnavailable` where a request cannot be read before the
         registry can be asked; the caller then throws the work away.
         """
-        if self._verdicts is None or self._verdicts.policy is not ground.policy:
-            self._verdicts = Verdicts(ground.policy)
+        observing = ground.policy.observing(ground.now_ms)
+        if (
+            self._verdicts is None
+            or self._verdicts.policy is not ground.policy
+            or self._verdicts.observing != observing
+        ):
+            self._verdicts = Verdicts(ground.policy, observing)
+        if ground.candidate is not None:
+            ground.candidate.beside(ground.policy)
         self._now_ms = ground.now_ms
         memory = self._sends.of(work.partition)
         batch = _Batch(work, ground, self._verdicts, memory)
@@ -256,7 +269,7 @@ class Deciding:
         memory, now_ms = batch.memory, self._now_ms
         request = request_digest(request_id)
         known = memory.of(subject_id, now_ms)
-        sent = NOTHING_SENT
+        sent, others = NOTHING_SENT, known
         if known is not None:
             erased_at = None if state is None else state.erased_at
             others = known if again is None else without(known, request)
@@ -290,6 +303,26 @@ class Deciding:
                 return
             attempt, held_since = held.attempt + 1, record.quarantined_at
             decision_id = _decision_id(partition, offset, attempt)
+        shadow = NO_SHADOW
+        if batch.candidate is not None:
+            judged = batch.candidate.judge(
+                verdict,
+                assessment,
+                content,
+                valid_until,
+                state,
+                self._campaigns,
+                recipient,
+                body,
+                parameters,
+                self._templates,
+                others,
+                request,
+                kind,
+            )
+            if judged is not None:
+                shadow = judged.encoded
+                work.tally.judged(verdict, judged)
         chain = work.decisions
         chain.add(
             decision_body(
@@ -304,6 +337,7 @@ class Deciding:
                 attempt,
                 chain.sequence,
                 chain.hash,
+                shadow,
             ),
             subject_id,
         )
@@ -423,7 +457,8 @@ class Deciding:
         known = batch.memory.of(record.subject_id, now_ms)
         remembered = entry(_DROPPED, now_ms, None, request, bytes(KIND_BYTES), again=True)
         batch.memory.note(batch.noted, record.subject_id, known, remembered, now_ms)
-        work.tally.decided_again(batch.verdicts.of(nothing_known(record.purpose), verdict))
+        told = batch.verdicts.of(nothing_known(record.purpose), verdict)
+        work.tally.decided_again(told._replace(observed=()))
         self._settle(work, held.offset)
 
     def _settle(self, work: Work, offset: int) -> None:

@@ -63,6 +63,7 @@ from streams.gate.live_policy import LivePolicy
 from streams.gate.owned import Owned, Phase
 from streams.gate.request_lag import RequestLag
 from streams.gate.resend import Resender
+from streams.gate.shadow import CandidatePolicy
 from streams.gate.timing import Timing
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Transactor
@@ -118,6 +119,7 @@ class Gate:
         transactor: Transactor,
         resender: Resender,
         policy: LivePolicy,
+        candidate: CandidatePolicy,
         store: Store,
         subjects: Subjects,
         sends: Sends,
@@ -141,6 +143,7 @@ class Gate:
         self._transactor = transactor
         self._resender = resender
         self._policy = policy
+        self._candidate = candidate
         self._store = store
         self._forgetting = Forgetting(store)
         self._running_out = RunningOut(subjects)
@@ -191,6 +194,7 @@ class Gate:
             self._policy.reload()
             if self._policy.current is not before:
                 self._holding.policy_changed()
+            self._candidate.reload()
             if not self._sends.reach(self._policy.current.caps.horizon_ms):
                 self._assignment.restore_all()  # what is remembered does not go back far enough
         self._assignment.advance()
@@ -362,7 +366,9 @@ class Gate:
             work.ran_out = self._running_out.step(work.partition, now_ms)
 
     def _decide(self, work: Work, now_ms: int) -> None:
-        self._deciding.decide(work, Ground(self._policy.current, self._broadcast.offsets, now_ms))
+        policy, candidate = self._policy.current, self._candidate.current
+        ground = Ground(policy, self._broadcast.offsets, now_ms, candidate)
+        self._deciding.decide(work, ground)
 
     def _filled(self, fill, work: Work, now_ms: int) -> bool:  # type: ignore[no-untyped-def]
         try:

@@ -23,8 +23,9 @@ from streams.codec.encoder import (
 from streams.policy.facts import Facts
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
+from streams.policy.rules import Rule
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
-from streams.records.decisions import Outcome
+from streams.records.decisions import Outcome, Shadow
 from streams.records.requests import SmsRequested
 from streams.telemetry.series import OTHER
 
@@ -46,6 +47,8 @@ _MANY: Final = len(LENGTHS)
 _NONE: Final = b"\x00"
 _SOME: Final = b"\x02"
 """The branches of a union of null and something."""
+NO_SHADOW: Final = _NONE
+"""The field ``shadow`` of a decision where no candidate spoke."""
 
 
 class ContentBytes(NamedTuple):
@@ -72,16 +75,20 @@ class VerdictBytes(NamedTuple):
     reasons: tuple[Reason, ...]
     codes: tuple[str, ...]
     hold_until: int | None
+    observed: tuple[str, ...]
+    """The ids of the rules that are only observed and matched."""
     before_event: bytes
     after_event: bytes
     hold: bytes
+    observed_encoded: bytes
 
 
 class Verdicts:
-    """The bytes of verdicts under one policy version."""
+    """The bytes of verdicts under one policy version, while the same rules are observed."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, observing: tuple[Rule, ...] = ()) -> None:
         self.policy = policy
+        self.observing = observing
         self._version = encode_string(policy.version)
         self._kept: dict[Facts, VerdictBytes] = {}
 
@@ -97,19 +104,11 @@ class Verdicts:
         return made
 
     def _made(self, facts: Facts, verdict: Verdict) -> VerdictBytes:
-        basis: str | None = None
-        reasons: tuple[Reason, ...] = ()
-        hold_until: int | None = None
-        match verdict:
-            case Allow():
-                outcome, basis = Outcome.ALLOWED, verdict.basis
-            case Drop():
-                outcome, reasons = Outcome.DROPPED, verdict.reasons
-            case Quarantine():
-                outcome, reasons = Outcome.QUARANTINED, verdict.reasons
-                hold_until = verdict.hold_until
-            case _:
-                assert_never(verdict)
+        outcome, reasons = outcome_of(verdict)
+        basis = verdict.basis if isinstance(verdict, Allow) else None
+        hold_until = verdict.hold_until if isinstance(verdict, Quarantine) else None
+        matched = self.policy.matching(self.observing, facts)
+        observed = tuple(rule.id for rule in matched)
         objections = _texts(tuple(reason.value for reason in reasons)) + _time(hold_until)
         return VerdictBytes(
             purpose=facts.purpose if facts.purpose in self.policy.purposes else OTHER,
@@ -118,10 +117,35 @@ class Verdicts:
             reasons=reasons,
             codes=tuple(reason.value for reason in reasons),
             hold_until=hold_until,
+            observed=observed,
             before_event=_OUTCOMES[outcome] + _text(basis),
             after_event=objections + self._version + _facts(facts.as_map()),
             hold=objections,
+            observed_encoded=_texts(observed),
         )
+
+
+def outcome_of(verdict: Verdict) -> tuple[Outcome, tuple[Reason, ...]]:
+    """Return how a request ends by this verdict, and what objected."""
+    match verdict:
+        case Allow():
+            return Outcome.ALLOWED, ()
+        case Drop():
+            return Outcome.DROPPED, verdict.reasons
+        case Quarantine():
+            return Outcome.QUARANTINED, verdict.reasons
+        case _:
+            assert_never(verdict)
+
+
+def shadow_bytes(shadow: Shadow) -> bytes:
+    """Encode the field ``shadow`` of a decision."""
+    return (
+        _SOME
+        + encode_string(shadow.policy_version)
+        + _OUTCOMES[shadow.verdict]
+        + _texts(shadow.reasons)
+    )
 
 
 class Stamp(NamedTuple):
@@ -160,10 +184,12 @@ def decision_body(
     attempt: int,
     sequence: int,
     previous: bytes,
+    shadow: bytes = NO_SHADOW,
 ) -> bytes:
     """
     Return the Avro body of an SmsDecision with a null signature.
 
+    ``shadow`` is of :func:`shadow_bytes`.
     ``decision_id`` is UTF-8: a string is written as bytes are. It, ``subject_id`` and ``previous``
     have fewer than 8192 bytes; no number is negative. Lengths are looked up here and not asked for,
     since the calls took a quarter of the time.
@@ -189,6 +215,8 @@ def decision_body(
             stamped.seen,
             LENGTHS[len(previous)],
             previous,
+            verdict.observed_encoded,
+            shadow,
             _NONE,
         )
     )

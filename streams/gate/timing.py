@@ -10,6 +10,7 @@ from streams.gate.work import Tally, Work
 from streams.records.events import ContactKind
 from streams.telemetry.catalogue import (
     BatchDecided,
+    CandidateJudged,
     ConsentEventsFolded,
     ContactEntriesFolded,
     DeadLettered,
@@ -17,6 +18,7 @@ from streams.telemetry.catalogue import (
     MisplacedResent,
     ReasonsGiven,
     RequestsTaken,
+    RulesObserved,
     StepTimed,
     VerdictsGiven,
 )
@@ -58,6 +60,10 @@ class Timing:
         if tally.by_verdict:
             emit(VerdictsGiven(tally.verdicts()))
             emit(ReasonsGiven(tally.reasons()))
+        if tally.by_candidate:
+            emit(CandidateJudged(tally.candidates()))
+        if observed := tally.observed():
+            emit(RulesObserved(observed))
         for (topic, cause), count in tally.dead_letters.items():
             emit(DeadLettered(topic, cause, count))
         if tally.consent:

@@ -9,6 +9,7 @@ from typing import Any
 
 from streams.audit.chain import body_hash, with_signature
 from streams.gate.owned import Owned
+from streams.gate.shadow import Judged
 from streams.gate.splicing import VerdictBytes
 from streams.gate.transaction import Output
 from streams.policy.reasons import Reason, ReasonKind
@@ -30,6 +31,8 @@ class Tally:
 
     by_verdict: dict[int, list[Any]] = field(default_factory=dict)
     """Verdict and count, by the identity of the verdict: hashing one costs more than deciding."""
+    by_candidate: dict[tuple[int, int], list[Any]] = field(default_factory=dict)
+    """The same of the verdict and of what the candidate made of it, which stands between."""
     dead_letters: Counter[tuple[str, str]] = field(default_factory=Counter)
     consent: Counter[tuple[ConsentKind | str, Refusal | str]] = field(default_factory=Counter)
     contacts: Counter[str] = field(default_factory=Counter)
@@ -49,6 +52,30 @@ class Tally:
         """Count the decision of a hold, which says nothing about how long requests wait."""
         counted = self.by_verdict.setdefault(id(verdict), [verdict, 0])
         counted[1] += 1
+
+    def judged(self, verdict: VerdictBytes, candidate: Judged) -> None:
+        """Count what the candidate made of one decision."""
+        pair = id(verdict), id(candidate)
+        counted = self.by_candidate.get(pair)
+        if counted is None:
+            self.by_candidate[pair] = [verdict, candidate, 1]
+        else:
+            counted[2] += 1
+
+    def candidates(self) -> Counter[tuple[str, Outcome, Outcome]]:
+        """Decisions by purpose, outcome, and the outcome that the candidate would have had."""
+        counts: Counter[tuple[str, Outcome, Outcome]] = Counter()
+        for verdict, candidate, count in self.by_candidate.values():
+            counts[verdict.purpose, verdict.outcome, candidate.outcome] += count
+        return counts
+
+    def observed(self) -> Counter[str]:
+        """Matches of rules that are only observed, by id."""
+        counts: Counter[str] = Counter()
+        for verdict, count in self.by_verdict.values():
+            for rule in verdict.observed:
+                counts[rule] += count
+        return counts
 
     def verdicts(self) -> Counter[tuple[str, Outcome | str]]:
         """Decisions by purpose and outcome."""
@@ -70,6 +97,9 @@ class Tally:
         for identity, (verdict, count) in other.by_verdict.items():
             counted = self.by_verdict.setdefault(identity, [verdict, 0])
             counted[1] += count
+        for pair, (verdict, candidate, count) in other.by_candidate.items():
+            together = self.by_candidate.setdefault(pair, [verdict, candidate, 0])
+            together[2] += count
         self.dead_letters += other.dead_letters
         self.consent += other.consent
         self.contacts += other.contacts

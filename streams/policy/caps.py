@@ -82,9 +82,10 @@ class Caps:
     """All caps of one policy."""
 
     def __init__(self, caps: Iterable[Cap] = ()) -> None:
+        self.declared = tuple(caps)
         self._caps = [
             (cap.counted(), tuple(FIELDS[name] for name in cap.per), cap.most, cap.window_ms)
-            for cap in caps
+            for cap in self.declared
         ]
         self.horizon_ms = max([REPEATED_WITHIN_MS, *(cap[3] for cap in self._caps)])
         """How far back anything matters that was sent."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import product
 from pathlib import Path
@@ -52,6 +53,8 @@ class Policy:
     ``version`` is the SHA-256, in hex, of the names and bytes of its files. ``files`` are their
     texts by name, as archived. ``purposes`` are those it declares, ``rules`` stand in file order,
     ``registers`` are what it lists beside them, ``caps`` say how many messages a person may get.
+    ``observed`` are rules that are only watched: they are none of ``rules``, so that nothing that
+    judges, remembers or analyses can tell whether they are there.
     ``confirming`` says which consents have to be confirmed, null for none; what waits is dropped by
     rules that come with it.
     """
@@ -69,6 +72,7 @@ class Policy:
         language: Language,
         confirming: Confirming | None = None,
         caps: Caps | None = None,
+        register_texts: tuple[str, ...] = (),
     ) -> None:
         """Put together what :func:`load_policy_files` has checked."""
         self.name = name
@@ -76,8 +80,10 @@ class Policy:
         self.version = version
         self.files = files
         self.purposes = purposes
-        self.rules = rules
+        self.observed = tuple(rule for rule in rules if rule.observe)
+        self.rules = rules = tuple(rule for rule in rules if not rule.observe)
         self.registers = registers
+        self._register_texts = register_texts
         self.caps = caps or Caps()
         self._holds: dict[tuple[Quarantine, int], Quarantine] = {}
         self.confirming = confirming
@@ -159,6 +165,36 @@ class Policy:
             rule for rule in period.objecting if rule.condition.holds(activation) is not False
         ]
         return tuple(sorted(objecting, key=_severity))
+
+    def observing(self, now_ms: int) -> tuple[Rule, ...]:
+        """List the observed rules that are in force at ``now_ms``."""
+        if not self.observed:
+            return ()
+        day = datetime.fromtimestamp(now_ms / 1000, UTC).date()
+        return tuple(rule for rule in self.observed if rule.in_force(day))
+
+    def matching(self, rules: tuple[Rule, ...], facts: Facts) -> tuple[Rule, ...]:
+        """
+        List which of these observed ``rules`` match ``facts``; none where no rule is asked.
+
+        One that did not answer counts: enforced, it would hold the message.
+        """
+        if not rules or self._before_rules(facts):
+            return ()
+        activation = self._language.activation(facts)
+        return tuple(rule for rule in rules if rule.condition.holds(activation) is not False)
+
+    def reads_like(self, other: Policy) -> bool:
+        """Whether every message has the same facts under both: true only where that is certain."""
+        return (
+            self.purposes == other.purposes
+            and (
+                self.registers == other.registers
+                or self._register_texts == other._register_texts != ()
+            )
+            and self.confirming == other.confirming
+            and self.caps.declared == other.caps.declared
+        )
 
     def rule_for_basis(self, basis: str) -> Rule | None:
         """Find the rule that allows on this basis; null where this version has none."""
@@ -323,10 +359,19 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         language=language,
         confirming=manifest.confirming,
         caps=Caps(caps),
+        register_texts=_register_texts(manifest, files),
     )
     _refuse_to_allow_the_unknown(policy, mistakes)
     mistakes.raise_if_any()
     return policy
+
+
+def _register_texts(manifest: Manifest, files: Mapping[str, str]) -> tuple[str, ...]:
+    """Give all texts that the registers were made of; of packs all, which is more than that."""
+    of_packs = sorted(name for name in files if manifest.packs and "/" in name)
+    packs = [f"{law.value} {folder}" for law, folder in manifest.packs.items()]
+    names = [*manifest.register_files, *of_packs]
+    return (*packs, *of_packs, *(files[name] for name in names))
 
 
 def _refuse_to_allow_the_unknown(policy: Policy, mistakes: Mistakes) -> None:

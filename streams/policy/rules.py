@@ -32,7 +32,8 @@ class Rule:
 
     An objection (drop, quarantine) has a ``reason``, an ``allow`` has a ``basis``, which no other
     rule of the policy has. ``text`` and ``cites`` are for people. It is in force on UTC days from
-    ``from_day`` on and before ``until_day``; null: no such limit.
+    ``from_day`` on and before ``until_day``; null: no such limit. One to ``observe`` is recorded
+    where it matches, and neither objects nor allows.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Rule:
     until_day: date | None
     file: str
     line: int
+    observe: bool = False
 
     def in_force(self, day: date | None) -> bool:
         """Whether it is in force on ``day``; null: before the first day that any rule names."""
@@ -57,7 +59,7 @@ class Rule:
 
 
 _REQUIRED = ("id", "text", "when", "then", "cites")
-_OPTIONAL = ("reason", "basis", "from", "until")
+_OPTIONAL = ("reason", "basis", "from", "until", "observe")
 _ID = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _CODE = "write lower-case words joined by hyphens, such as no-consent"
 _RULES_MAY_GIVE = {reason.value: reason for reason in Reason if reason not in GIVEN_BY_THE_GATE}
@@ -105,6 +107,7 @@ class RuleReader:
         condition = self._condition(document, read.get("when"), then)
         cites = document.texts(entries["cites"], "cites") if "cites" in entries else []
         from_day, until_day = _days(document, entries)
+        observe = document.boolean(entries["observe"], "observe") if "observe" in entries else False
         text = read.get("text")
         if rule_id is None or then is None or condition is None or text is None or not cites:
             return None
@@ -120,6 +123,7 @@ class RuleReader:
             until_day,
             document.name,
             node.start_mark.line + 1,
+            bool(observe),
         )
 
     def _unique(

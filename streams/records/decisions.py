@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from streams.records.events import Basis, ConsentKind, Origin, Source
 from streams.records.record import Record
@@ -19,6 +19,25 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
+class Shadow(Record):
+    """
+    What a candidate policy would have decided; ``reasons`` severest first.
+
+    ``policy_version`` is the first :data:`SHADOW_VERSION_DIGITS` hex digits of its version.
+    """
+
+    SHOWN: ClassVar[tuple[str, ...]] = ("policy_version", "verdict", "reasons")
+
+    policy_version: str
+    verdict: Outcome
+    reasons: tuple[str, ...] = ()
+
+
+SHADOW_VERSION_DIGITS: Final = 16
+"""Enough to tell the versions of one folder apart; each decision carries them."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
 class SmsDecision(Record):
     """
     One decision, chained to the one before it in its partition.
@@ -26,7 +45,9 @@ class SmsDecision(Record):
     ``sequence`` counts the partition's decisions from 0. ``previous`` is the SHA-256 of the one
     before (empty for the first), ``signature`` is Ed25519 over this one's hash, on the last of each
     transaction. The hash is taken over the Avro body with a null signature, which is why
-    ``signature`` is and stays the last field. Reasons come severest first.
+    ``signature`` is and stays the last field. Reasons come severest first. ``observed`` are the ids
+    of rules that are not enforced yet and matched, ``shadow`` is what a candidate policy said:
+    neither had a part in the verdict.
     """
 
     SHOWN: ClassVar[tuple[str, ...]] = ("decision_id", "verdict", "reasons", "sequence")
@@ -54,6 +75,8 @@ class SmsDecision(Record):
     broadcast_offsets: dict[str, int]
     decided_at: int
     previous: bytes
+    observed: tuple[str, ...] = ()
+    shadow: Shadow | None = None
     signature: bytes | None = None
 
 

@@ -470,6 +470,79 @@ class PolicyUnchanged(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class RulesObserved(Fact):
+    """A committed batch's matches of rules that are only observed, by rule id."""
+
+    METRICS = (metrics.RULES_OBSERVED,)
+
+    counts: Mapping[str, int]
+
+    def record(self, series: Series) -> None:
+        for rule, count in self.counts.items():
+            series.add(metrics.RULES_OBSERVED, count, rule)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateLoaded(Fact):
+    """From now on this candidate policy is asked beside the one that decides."""
+
+    METRICS = (metrics.CANDIDATE_INFO,)
+    LEVEL = LogLevel.INFO
+
+    version: str
+
+    def record(self, series: Series) -> None:
+        series.set_only(metrics.CANDIDATE_INFO, 1, self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRefused(Fact):
+    """A candidate policy cannot be used; there is none now. ``detail`` says why."""
+
+    METRICS = (metrics.CANDIDATE_INFO, metrics.CANDIDATE_REFUSALS)
+    LEVEL = LogLevel.ERROR
+
+    detail: str
+
+    def record(self, series: Series) -> None:
+        series.set_only(metrics.CANDIDATE_INFO, 0, "none")
+        series.add(metrics.CANDIDATE_REFUSALS, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateJudged(Fact):
+    """A committed batch's decisions by purpose, outcome and the candidate's outcome."""
+
+    METRICS = (metrics.CANDIDATE_DECISIONS,)
+
+    counts: Mapping[tuple[str, Outcome, Outcome], int]
+
+    def record(self, series: Series) -> None:
+        for (purpose, verdict, candidate), count in self.counts.items():
+            series.add(metrics.CANDIDATE_DECISIONS, count, purpose, verdict, candidate)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFailed(Fact):
+    """The candidate raised: of the error only class and place are told, as its text may quote."""
+
+    METRICS = (metrics.CANDIDATE_ERRORS,)
+    LEVEL = LogLevel.ERROR
+    EVERY_SECONDS = 10.0
+
+    error: BaseException
+
+    def record(self, series: Series) -> None:
+        series.add(metrics.CANDIDATE_ERRORS, 1)
+
+    def flood_key(self) -> tuple[object, ...]:
+        return (type(self.error),)
+
+    def line(self) -> dict[str, object]:
+        return described(self.error)
+
+
+@dataclass(frozen=True, slots=True)
 class ConditionNeeded(Fact):
     """A condition that this process needs to be ready; it does not hold yet."""
 

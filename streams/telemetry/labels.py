@@ -122,6 +122,12 @@ def _descendants(error: type[BaseException]) -> frozenset[str]:
 
 PURPOSE = Label("purpose", "A purpose that the loaded policy registers.", from_policy=True)
 VERDICT = Label("verdict", "How the attempt ended.", _values(Outcome))
+CANDIDATE = Label("candidate", "How it would have ended by the candidate.", _values(Outcome))
+RULE = Label(
+    "rule",
+    "The id of a rule of the loaded policy, behind its pack's folder if it is of a pack.",
+    pattern=re.compile(r"([A-Za-z0-9_.-]{1,40}/)?[a-z][a-z0-9-]{0,79}"),
+)
 REASON = Label("reason", "A code of the catalogue of reasons.", _values(Reason))
 REASON_KIND = Label(
     "kind",

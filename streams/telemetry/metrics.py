@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streams.telemetry.labels import (
     AGENT,
+    CANDIDATE,
     CAUSE,
     CODE,
     CONDITION,
@@ -19,6 +20,7 @@ from streams.telemetry.labels import (
     REBALANCE,
     RESTORE,
     RESULT,
+    RULE,
     STALL,
     STEP,
     TOPIC,
@@ -240,6 +242,37 @@ POLICY_REFUSALS = Instrument(
     "consent_gate_policy_refusals_total",
     Kind.COUNTER,
     "New policies that were refused; the old one went on deciding.",
+)
+RULES_OBSERVED = Instrument(
+    "consent_gate_rules_observed_total",
+    Kind.COUNTER,
+    "Requests that a rule matched which is only observed, and had no part in the verdict.",
+    (RULE,),
+    starts_at_zero=False,
+)
+CANDIDATE_INFO = Instrument(
+    "consent_gate_candidate_info",
+    Kind.GAUGE,
+    "1 for the version of the candidate policy; 0, version none, when it was refused.",
+    (VERSION,),
+    starts_at_zero=False,
+)
+CANDIDATE_DECISIONS = Instrument(
+    "consent_gate_candidate_decisions_total",
+    Kind.COUNTER,
+    "Requests decided, by verdict and by what the candidate policy would have made of them.",
+    (PURPOSE, VERDICT, CANDIDATE),
+    starts_at_zero=False,
+)
+CANDIDATE_REFUSALS = Instrument(
+    "consent_gate_candidate_refusals_total",
+    Kind.COUNTER,
+    "Times a candidate policy could not be loaded; the gate goes on without one.",
+)
+CANDIDATE_ERRORS = Instrument(
+    "consent_gate_candidate_errors_total",
+    Kind.COUNTER,
+    "Errors of the candidate policy; the decisions were made all the same, without its word.",
 )
 BUILD_INFO = Instrument(
     "consent_gate_build_info", Kind.GAUGE, "1 for the version of consent-gate.", (VERSION,)

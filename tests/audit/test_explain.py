@@ -14,7 +14,14 @@ from streams.policy.policy import Policy, load_policy
 from streams.policy.reasons import Reason
 from streams.policy.verdicts import Allow, Drop
 from streams.policy.vocabulary import Names, Upload
-from streams.records.decisions import LedgerRecord, Outcome, PolicyArchived, Refusal, SmsDecision
+from streams.records.decisions import (
+    LedgerRecord,
+    Outcome,
+    PolicyArchived,
+    Refusal,
+    Shadow,
+    SmsDecision,
+)
 from streams.records.events import ConsentKind, Source
 from streams.resources import data_dir
 from streams.testing.records import A_DAY_MS, NOON, a_ledger_record, an_sms_decision
@@ -241,3 +248,37 @@ def test_every_code_has_a_meaning() -> None:
     assert SOURCES.keys() == set(Source)
     assert REFUSALS.keys() == set(Refusal)
     assert all(what_becomes(reason.value) for reason in Reason)
+
+
+def test_what_had_no_effect_is_told_as_that() -> None:
+    sound = load_policy(data_dir("policies") / "default")
+    watched = "rules:\n  - " + "\n    ".join(
+        (
+            "id: more-strict",
+            "text: Nothing to those of whom nothing is known.",
+            "when: member == Member.NO",
+            "then: drop",
+            "reason: NO_CONSENT",
+            "cites: A plan",
+            "observe: true",
+        )
+    )
+    manifest = sound.files["policy.yaml"].replace("rules:\n", "rules:\n  - watched.yaml\n")
+    files = sound.files | {"policy.yaml": manifest, "watched.yaml": watched}
+    decision = replace(
+        the_case(sound),
+        observed=("more-strict",),
+        shadow=Shadow("0123456789abcdef", Outcome.QUARANTINED, ("ZONE_UNKNOWN",)),
+    )
+
+    explanation = explain(decision, PolicyArchived("version", files, NOON), [])
+    assert [rule.id for rule in explanation.observed] == ["more-strict"]
+    words = " ".join(in_words(explanation).split())
+    assert "Observed, not enforced: rule more-strict matched." in words
+    assert "Rule more-strict (watched.yaml:2): Nothing to those" in words
+    assert "The candidate policy 0123456789abcdef made it QUARANTINED: ZONE_UNKNOWN." in words
+    assert "NO_CONSENT" in words
+
+    without_archive = " ".join(in_words(explain(decision, None, [])).split())
+    assert "Observed, not enforced: rule more-strict matched." in without_archive
+    assert "Had no effect" not in in_words(explain(the_case(sound), None, []))

@@ -60,6 +60,7 @@ def test_programs_are_told_all_of_a_verdict(policy: Policy) -> None:
         "hold_until": None,
         "basis": "consent-to-marketing",
         "releasable": False,
+        "observed": [],
     }
 
 

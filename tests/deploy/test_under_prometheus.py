@@ -33,6 +33,16 @@ SILENT_PANELS = {
     "Errors of Kafka clients": "a code's series begins with its first error, and there was none",
 }
 
+SILENT_PANELS |= dict.fromkeys(
+    (
+        "Allowed now, not by the candidate",
+        "Allowed by the candidate, not now",
+        "Candidate by gate",
+        "Rules only observed",
+    ),
+    "no candidate is set, and the shipped policy has no rule that is only observed",
+)
+
 SILENT_SERIES = {
     "consent_gate_worker_retries_total": "a series begins with its first error, and there was none",
 }

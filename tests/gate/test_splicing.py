@@ -10,16 +10,18 @@ from hypothesis import strategies as st
 
 from streams.codec.codec import open_codecs
 from streams.gate.splicing import (
+    NO_SHADOW,
     Verdicts,
     content_bytes,
     decision_body,
     hold_body,
+    shadow_bytes,
     stamp,
 )
 from streams.policy.facts import assess
-from streams.policy.policy import load_policy
+from streams.policy.policy import Policy, load_policy
 from streams.policy.verdicts import Allow
-from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
+from streams.records.decisions import Outcome, QuarantinedSms, Shadow, SmsDecision
 from streams.records.events import Basis, Source
 from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
@@ -35,6 +37,18 @@ from streams.testing.records import (
 CODECS = open_codecs()
 POLICY = load_policy(Path(data_dir("policies")) / "default")
 VERDICTS = Verdicts(POLICY)
+WATCHED = Policy(
+    name="watched",
+    edition="1",
+    version=POLICY.version,
+    files={},
+    purposes=POLICY.purposes,
+    rules=(*POLICY.rules, *(replace(rule, observe=True) for rule in POLICY.rules)),
+    registers=POLICY.registers,
+    language=POLICY.language,
+)
+"""Each rule twice: enforced, and observed."""
+WATCHING = Verdicts(WATCHED, WATCHED.observing(NOON))
 NAMES, CAMPAIGNS = NameConsentTable(), CampaignTable(str.encode)
 CAMPAIGNS.apply(a_campaign(campaign_id="paused"))
 
@@ -50,6 +64,9 @@ requests = st.builds(
     sender_id=texts,
     template_id=st.none() | texts,
     valid_until=st.none() | st.integers(NOON - 10, NOON + 10),
+)
+shadows = st.none() | st.builds(
+    Shadow, texts, st.sampled_from(Outcome), st.lists(texts, max_size=3).map(tuple)
 )
 states = st.none() | st.builds(
     lambda basis, source, undecodable: a_subject_state(
@@ -68,10 +85,17 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
 ) -> None:
     partition, consent, contacts, offset, attempt, sequence = numbers
     previous = data.draw(st.just(b"") | st.binary(min_size=32, max_size=32))
+    shadow = data.draw(shadows)
     broadcast = data.draw(st.dictionaries(texts, longs, max_size=3))
     assessment = assess(request, state, NAMES, CAMPAIGNS, NOON)
     verdict = POLICY.decide(assessment)
-    pieces = VERDICTS.of(assessment.facts, verdict)
+    verdicts = data.draw(st.sampled_from((VERDICTS, WATCHING)))
+    pieces = verdicts.of(assessment.facts, verdict)
+    if verdicts is VERDICTS:
+        assert not pieces.observed
+    elif pieces.reasons and POLICY.objections(assessment.facts, NOON):
+        objecting = {rule.id for rule in POLICY.objections(assessment.facts, NOON)}
+        assert objecting <= set(pieces.observed)
     content = content_bytes(request)
     stamped = stamp(partition, consent, contacts, broadcast, NOON)
 
@@ -102,6 +126,8 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
         broadcast_offsets=broadcast,
         decided_at=NOON,
         previous=previous,
+        observed=pieces.observed,
+        shadow=shadow,
     )
     spliced = decision_body(
         b"d",
@@ -115,6 +141,7 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
         attempt,
         sequence,
         previous,
+        NO_SHADOW if shadow is None else shadow_bytes(shadow),
     )
     assert spliced == CODECS.decisions.encode_body(expected)
     assert pieces.outcome is expected.verdict
