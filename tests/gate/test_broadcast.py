@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +20,7 @@ from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import Campaign, CampaignState, NameConsent
 from streams.records.requests import Initiator, InitiatorEvidence, NamedPerson, TextAuthor
 from streams.records.templates import Template, template_key
+from streams.resources import data_dir
 from streams.state.log_reader import At
 from streams.testing.records import (
     a_campaign,
@@ -37,8 +40,18 @@ BODY = "N. and I are on the network now. Would you like to join us?"
 
 
 def new_bed(kafka: EmbeddedKafka, folder: Path) -> Bed:
-    """An installation whose recipient agreed to invitations and to marketing."""
-    bed = Bed(kafka.bootstrap_servers, f"t{secrets.token_hex(3)}.", folder)
+    """
+    An installation whose recipient agreed to invitations and to marketing.
+
+    Its policy is the default one without caps: a play asks fifty times.
+    """
+    policy = folder / "policy"
+    shutil.copytree(data_dir("policies") / "default", policy)
+    manifest = policy / "policy.yaml"
+    text, caps = re.subn(r"^caps:\n(?:  - .*\n)+", "", manifest.read_text(), flags=re.MULTILINE)
+    assert caps == 1
+    manifest.write_text(text)
+    bed = Bed(kafka.bootstrap_servers, f"t{secrets.token_hex(3)}.", folder, policy_dir=policy)
     for purpose in ("invite", "marketing"):
         bed.consent(
             a_consent_event(
