@@ -35,6 +35,7 @@ _TOKEN = re.compile(
     re.ASCII | re.DOTALL,
 )
 _WORDS = {"and": "&&", "or": "||", "not": "!", "AND": "&&", "OR": "||", "NOT": "!"}
+_OF_TEXTS = frozenset({"contains", "startsWith", "endsWith"})
 _CEL_ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): (.*)")
 _NO_OVERLOAD = re.compile(r"found no matching overload for '@?(.+?)' applied to '\((.*)\)'")
 
@@ -171,6 +172,19 @@ class Language:
         if name in _WORDS:
             return Flaw(at, f"`{name}` is not part of conditions", f"write {_WORDS[name]}")
         types = set(self._types.values())
+        method = name.rpartition(".")[2]
+        if method == "matches":
+            return Flaw(
+                at,
+                f"there is no {name}: regular expressions are not part of conditions",
+                "compare a fact with its declared values: texts are looked at by registers",
+            )
+        if method in _OF_TEXTS:
+            return Flaw(
+                at,
+                f"there is no {name}: facts are not texts",
+                "compare the fact with its declared values",
+            )
         kind, dot, value = name.partition(".")
         if kind in types:
             prefix = f"{kind}."

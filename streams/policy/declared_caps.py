@@ -17,8 +17,20 @@ _UNITS_MS = {"m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 def read_caps(document: Document, node: yaml.Node, purposes: Collection[str]) -> list[Cap]:
     """Read the list. A cap with a mistake is left out, and the mistake recorded."""
-    caps = [_cap(document, item, purposes) for item in document.items(node, "caps")]
-    return [cap for cap in caps if cap is not None]
+    caps: dict[tuple[object, ...], Cap] = {}
+    for item in document.items(node, "caps"):
+        cap = _cap(document, item, purposes)
+        if cap is None:
+            continue
+        same = (cap.purposes, frozenset(cap.per), cap.window_ms)
+        if same in caps:
+            document.wrong(
+                item,
+                "a cap above counts the same messages within the same window",
+                "keep the stricter of them",
+            )
+        caps.setdefault(same, cap)
+    return list(caps.values())
 
 
 def _cap(document: Document, node: yaml.Node, declared: Collection[str]) -> Cap | None:

@@ -51,6 +51,18 @@ class Window:
             self.until_day is None or day < self.until_day
         )
 
+    def overlaps(self, other: Window) -> bool:
+        """Whether there is a minute of some day at which both are open for some purpose."""
+        return (
+            self.region == other.region
+            and not self.purposes.isdisjoint(other.purposes)
+            and not self.days.isdisjoint(other.days)
+            and self.begin < other.end
+            and other.begin < self.end
+            and (self.from_day or date.min) < (other.until_day or date.max)
+            and (other.from_day or date.min) < (self.until_day or date.max)
+        )
+
     def open_at(self, local: datetime) -> bool:
         """Whether it is open at this local time."""
         minute = local.hour * 60 + local.minute

@@ -204,10 +204,20 @@ class RegisterReader:
         self._marks = MarkWords(under, invitation, advertising)
 
     def _read_hours(self, document: Document, node: yaml.Node) -> None:
+        lines: list[int] = []
         for item in document.items(node, "hours"):
             window = self._window(document, item)
-            if window is not None:
-                self._windows.append(window)
+            if window is None:
+                continue
+            for other, line in zip(self._windows, lines, strict=True):
+                if window.overlaps(other):
+                    document.wrong(
+                        document.mapping(item, "a window")["region"],
+                        f"the window overlaps that of line {line}: together they are open longer",
+                        "make them one, or end one before the other begins: since, until, to",
+                    )
+            self._windows.append(window)
+            lines.append(item.start_mark.line + 1)
 
     def _window(self, document: Document, item: yaml.Node) -> Window | None:
         before = document.mistakes
