@@ -42,7 +42,6 @@ class Holding:
         self._subjects = subjects
         self._data_keys = data_keys
         self._codecs = codecs
-        self._campaigns_at = -1
 
     @property
     def retention_ms(self) -> int:
@@ -62,11 +61,8 @@ class Holding:
 
     def campaigns_at(self, offset: int, campaigns: Campaigns) -> None:
         """The campaigns' table is folded up to ``offset``."""
-        if offset == self._campaigns_at:
-            return
-        self._campaigns_at = offset
         for waiting in self._holds.all():
-            waiting.campaigns_changed(campaigns.paused)
+            waiting.campaigns_changed(offset, campaigns.paused)
 
     def take(self, work: Work, now_ms: int) -> list[Held]:
         """Take what this batch decides again, now that its state stands at the barrier."""

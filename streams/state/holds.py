@@ -19,7 +19,9 @@ from binascii import crc32
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from heapq import heappop, heappush
+from functools import lru_cache
+from heapq import heapify, heappop, heappush
+from sys import intern
 from typing import Final
 
 from streams.policy.reasons import Reason
@@ -35,6 +37,9 @@ at that very moment loses none."""
 
 UNCHANGED_MS: Final = 60_000
 """When a hold that came out as before although its time had come is looked at again."""
+
+_FEW: Final = 1_000
+"""Holds that were settled before they were due and are not worth clearing up for."""
 
 _ON_CAMPAIGN: Final = Reason.CAMPAIGN_PAUSED.value
 _ON_POLICY: Final = frozenset({Reason.PURPOSE_UNKNOWN.value, Reason.POLICY_ERROR.value})
@@ -91,7 +96,17 @@ def hold(
         spread = min(SPREAD_MS, max(0, hold_until - quarantined_at) // 20)
         jitter = crc32(offset.to_bytes(8, "big")) % (spread + 1)
         due_at = min(ends_at, hold_until + jitter)
-    return Held(offset, subject_id, campaign_id, reasons, hold_until, due_at, ends_at, attempt)
+    if campaign_id is not None:
+        campaign_id = intern(campaign_id)
+    return Held(
+        offset, subject_id, campaign_id, _one(reasons), hold_until, due_at, ends_at, attempt
+    )
+
+
+@lru_cache(1_024)
+def _one(reasons: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the same object for the same reasons: a million holds have a few kinds of them."""
+    return reasons
 
 
 class Waiting:
@@ -101,6 +116,8 @@ class Waiting:
         self._held: dict[int, Held] = {}
         self._due: list[tuple[int, int]] = []
         self._soon: deque[int] = deque()
+        self._in_soon: set[int] = set()
+        self._campaigns_at = -1
         self._by_campaign: dict[str | None, set[int]] = {}
         self._by_subject: dict[bytes, set[int]] = {}
         self._by_policy: set[int] = set()
@@ -115,6 +132,10 @@ class Waiting:
             self.remove(offset)
         self._held[offset] = held
         heappush(self._due, (held.due_at, offset))
+        if len(self._due) > 2 * len(self._held) + _FEW:
+            # Those settled before their time would stay until it comes, two weeks later.
+            self._due = [(each.due_at, number) for number, each in self._held.items()]
+            heapify(self._due)
         if _ON_CAMPAIGN in held.reasons:
             self._by_campaign.setdefault(held.campaign_id, set()).add(offset)
         if not _ON_POLICY.isdisjoint(held.reasons):
@@ -143,7 +164,9 @@ class Waiting:
         """
         taken: list[Held] = []
         while self._soon and len(taken) < most:
-            held = self.remove(self._soon.popleft())
+            offset = self._soon.popleft()
+            self._in_soon.discard(offset)
+            held = self.remove(offset)
             if held is not None:
                 taken.append(held)
         while self._due and self._due[0][0] <= now_ms and len(taken) < most:
@@ -158,7 +181,7 @@ class Waiting:
         """Give back what was taken and is decided another time: as soon as may be."""
         for held in taken:
             self.add(held)
-            self._soon.append(held.offset)
+            self._look_soon((held.offset,))
 
     def unchanged(self, held: Held, now_ms: int) -> None:
         """Give back one that came out as before."""
@@ -167,24 +190,42 @@ class Waiting:
 
     def policy_changed(self) -> None:
         """Another policy version decides now."""
-        self._soon.extend(self._by_policy)
+        self._look_soon(self._by_policy)
 
-    def campaigns_changed(self, paused: Callable[[str], bool]) -> None:
-        """The campaigns' table was changed; ``paused`` says what it says now."""
-        for campaign_id, offsets in self._by_campaign.items():
+    def campaigns_changed(self, at: int, paused: Callable[[str], bool]) -> None:
+        """The campaigns' table is folded up to offset ``at``; ``paused`` says what it says now."""
+        if at == self._campaigns_at:
+            return
+        self._campaigns_at = at
+        for campaign_id, offsets in list(self._by_campaign.items()):
             if campaign_id is None or not paused(campaign_id):
-                self._soon.extend(offsets)
+                self._look_soon(offsets)
+                # Told once: each is a member again when it is held again. The table may change
+                # many times until a million are decided.
+                del self._by_campaign[campaign_id]
 
     def subjects_changed(self, subject_ids: Iterable[bytes]) -> None:
         """The states of these people were changed."""
         if self._by_subject:
             for subject_id in subject_ids:
-                self._soon.extend(self._by_subject.get(subject_id, ()))
+                self._look_soon(self._by_subject.get(subject_id, ()))
 
     def anything_changed(self) -> None:
-        """Nobody watched for a while: whatever something else can change is looked at once."""
-        for offsets in (*self._by_campaign.values(), *self._by_subject.values(), self._by_policy):
-            self._soon.extend(offsets)
+        """
+        Nobody watched for a while: what a policy or a person's state can change is looked at once.
+
+        Not what waits for its campaign: the table says at once which are paused
+        (:meth:`campaigns_changed`), and a million may be.
+        """
+        for offsets in (*self._by_subject.values(), self._by_policy):
+            self._look_soon(offsets)
+
+    def _look_soon(self, offsets: Iterable[int]) -> None:
+        """Have these decided as soon as may be; each stands in the row once."""
+        for offset in offsets:
+            if offset not in self._in_soon:
+                self._in_soon.add(offset)
+                self._soon.append(offset)
 
 
 def _leave(groups: dict, key: object, offset: int) -> None:  # type: ignore[type-arg]

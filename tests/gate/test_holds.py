@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from tests.gate.test_sends import policy_with_caps
 pytestmark = pytest.mark.kafka
 
 PEOPLE = [a_number(index) for index in range(20)]
-MANY = 20_000
 
 
 @pytest.fixture
@@ -179,34 +177,6 @@ def test_a_withdrawal_that_came_while_it_was_held_is_honoured(bed: Bed) -> None:
         wait_for(lambda: len(of(bed, "a")) == 2)
     assert of(bed, "a")[1].reasons == ("SUPPRESSED",)
     assert bed.allowed() == []
-
-
-def test_twenty_thousand_holds_due_at_once_do_not_delay_a_password(bed: Bed) -> None:
-    numbers = [f"+1202555{index:04d}" for index in range(1_000)]
-    for number in numbers:
-        bed.consent(a_consent_event(subject=number, occurred_at=now_ms() - 1_000))
-    pause(bed)
-    for index in range(MANY):
-        ask(bed, str(index), numbers[index % len(numbers)])
-    bed.flush()
-    with bed.ready_gate() as running:
-        waiting = running.gate._holding._holds
-
-        def held() -> int:
-            return sum(len(each) for each in waiting.all())
-
-        wait_for(lambda: held() == MANY, 60, "for all to be held")
-        resume(bed)
-        wait_for(lambda: held() < MANY, 30, "for the first to be decided again")
-        asked_at = time.monotonic()
-        ask_for_password(bed, "password", a_number(60))
-        bed.flush()
-        wait_for(lambda: any(r.request_id == "password" for r in bed.allowed()), 20)
-        assert time.monotonic() - asked_at < 10
-        wait_for(lambda: held() == 0, 90, "for all to be decided again")
-        decisions = bed.decisions()
-    assert len(decisions) == 2 * MANY + 1
-    assert len({r.request_id for r in bed.allowed()}) == len(bed.allowed()) == MANY + 1
 
 
 def test_what_waits_for_a_slot_goes_by_itself_when_it_opens(

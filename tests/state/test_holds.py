@@ -54,7 +54,7 @@ def test_what_is_due_first_is_taken_first_and_no_more_than_asked_for() -> None:
     [
         (("PURPOSE_UNKNOWN",), Waiting.policy_changed),
         (("POLICY_ERROR",), Waiting.policy_changed),
-        (("CAMPAIGN_PAUSED",), lambda waiting: waiting.campaigns_changed(lambda _: False)),
+        (("CAMPAIGN_PAUSED",), lambda waiting: waiting.campaigns_changed(2, lambda _: False)),
         (("STATE_UNDECODABLE",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
         (("NUMBER_UNCHECKED",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
     ],
@@ -63,7 +63,7 @@ def test_each_is_decided_again_when_what_it_waits_for_has_changed(reasons, chang
     waiting = Waiting()
     waiting.add(a_hold(1, reasons=reasons))
     waiting.add(a_hold(2, reasons=("OCCASION_MISSING",)))  # only a reviewer may release it
-    waiting.campaigns_changed(lambda _: True)
+    waiting.campaigns_changed(1, lambda _: True)
     waiting.subjects_changed([b"somebody else..."])
     assert not waiting.is_due(NOON)
     change(waiting)
@@ -75,7 +75,36 @@ def test_what_nobody_watched_is_looked_at_once() -> None:
     for offset, reason in enumerate(("CAMPAIGN_PAUSED", "POLICY_ERROR", "SENDER_UNKNOWN")):
         waiting.add(a_hold(offset, reasons=(reason,)))
     waiting.anything_changed()
-    assert sorted(offsets(waiting.take(NOON, 9))) == [0, 1]
+    assert offsets(waiting.take(NOON, 9)) == [1]
+    waiting.campaigns_changed(1, lambda _: True)
+    assert not waiting.is_due(NOON)
+    waiting.campaigns_changed(2, lambda _: False)
+    assert offsets(waiting.take(NOON, 9)) == [0]
+
+
+def test_what_is_to_be_decided_soon_stands_in_the_row_once_however_often_it_was_told() -> None:
+    waiting = Waiting()
+    for offset in range(3):
+        waiting.add(a_hold(offset, reasons=("CAMPAIGN_PAUSED", "POLICY_ERROR")))
+    for at in range(50):
+        waiting.campaigns_changed(at, lambda _: False)
+        waiting.policy_changed()
+    waiting.put_back(waiting.take(NOON, 2))
+    assert sorted(waiting._soon) == [0, 1, 2]
+    assert sorted(offsets(waiting.take(NOON, 9))) == [0, 1, 2]
+    assert not waiting.is_due(NOON)
+
+
+def test_what_was_settled_long_before_its_time_leaves_nothing_behind() -> None:
+    waiting = Waiting()
+    for offset in range(20_000):
+        waiting.add(a_hold(offset, reasons=("POLICY_ERROR",)))
+        if offset >= 100:
+            waiting.remove(offset)
+    assert len(waiting._due) < 2_000
+    waiting.add(a_hold(5, hold_until=NOON + 1, attempt=1))
+    assert offsets(waiting.take(NOON + HOUR, 9)) == [5]
+    assert len(waiting.take(NOON + 2 * WEEK, 999)) == 99
 
 
 def test_what_is_given_back_comes_again_and_what_is_settled_does_not() -> None:
