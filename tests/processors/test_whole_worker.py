@@ -115,6 +115,7 @@ class Play:
         for upload in self.uploads:
             splitting = Splitting(
                 upload,
+                appended_at=upload.uploaded_at,  # and not before: that bounds it from above
                 subject_id=self.bed.keyring.subject_ids.of,
                 partition=self.bed.partition,
                 keep_days=self.bed.settings.contact_entry_days,
