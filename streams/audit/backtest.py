@@ -21,11 +21,11 @@ from typing import Final, NamedTuple
 
 from streams.audit.archive import Archive, Unsaid
 from streams.audit.history import History
-from streams.audit.in_processes import Watch, in_processes
+from streams.audit.in_processes import in_processes
 from streams.audit.opening import open_history
 from streams.audit.replay import parts_of
 from streams.audit.seen import Seen
-from streams.audit.topic_log import Progress
+from streams.audit.topic_log import Progress, Watch
 from streams.config import Settings
 from streams.policy.facts import Assessment
 from streams.policy.policy import Policy, load_policy

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from confluent_kafka import Message
 
-from streams.audit.topic_log import Progress, TopicLog
+from streams.audit.topic_log import TopicLog, Watch
 from streams.codec.codec import Codecs, RecordCodec
 from streams.config import Settings
 from streams.errors import Undecodable
@@ -26,9 +26,6 @@ _R = TypeVar("_R", SmsDecision, LedgerRecord, PolicyArchived)
 
 _READERS_AT_ONCE = 8
 """Each has a connection and up to 64 MiB that librdkafka fetches ahead."""
-
-Watch = Callable[[str, int], Progress]
-"""Told what will be read and how many offsets; gives who to tell how far it got."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,9 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from streams.audit.topic_log import Progress
+from streams.audit.topic_log import Progress, Watch
 
 _R = TypeVar("_R")
-
-Watch = Callable[[str, int], Progress]
-"""Told what will be read and how many offsets; gives who to tell how far it got."""
 
 Task = Callable[[Watch], _R]
 

@@ -18,10 +18,10 @@ from typing import Final, assert_never
 
 from streams.audit.archive import Archive, Unsaid
 from streams.audit.history import History
-from streams.audit.in_processes import Watch, in_processes
+from streams.audit.in_processes import in_processes
 from streams.audit.opening import open_history
 from streams.audit.seen import Seen, Why
-from streams.audit.topic_log import Progress
+from streams.audit.topic_log import Progress, Watch
 from streams.config import Settings
 from streams.policy.facts import Facts
 from streams.policy.policy import Policy

@@ -42,6 +42,9 @@ broker answers for no other partition. Nothing is followed here, so nothing is w
 Progress = Callable[[int], None]
 """Called with how many offsets further a reading got."""
 
+Watch = Callable[[str, int], Progress]
+"""Told what will be read and how many offsets; gives who to tell how far it got."""
+
 
 @dataclass(frozen=True, slots=True)
 class Extent:

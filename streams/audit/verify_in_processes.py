@@ -13,9 +13,9 @@ from functools import partial
 from typing import Final
 
 from streams.audit.heads import Head
-from streams.audit.in_processes import Watch as TaskWatch
 from streams.audit.in_processes import cores, in_processes
 from streams.audit.topic_log import Progress, TopicLog
+from streams.audit.topic_log import Watch as TaskWatch
 from streams.audit.verify import PartitionReport
 from streams.audit.verify_topics import Part, Watch, parts_of, verify_part
 from streams.codec.codec import Codecs, open_codecs

@@ -17,7 +17,8 @@ from streams.audit.backtest_report import Heading, html_report
 from streams.audit.backtest_tables import Table, as_json, tables
 from streams.audit.in_processes import cores
 from streams.cli.context import settings_of
-from streams.cli.replay import Jobs, Partitions, Until, partitions_of, period, watching
+from streams.cli.progress import watching
+from streams.cli.replay import Jobs, Partitions, Until, partitions_of, period
 from streams.errors import ConfigError
 from streams.policy.policy import Policy, load_policy
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from enum import Enum
 from typing import Annotated, Any
@@ -16,7 +15,6 @@ from streams.audit.explain import Explanation
 from streams.audit.explain import explain as explained
 from streams.audit.finding import (
     DecisionId,
-    Watch,
     archived_policy,
     find_by_id,
     find_by_request,
@@ -26,12 +24,11 @@ from streams.audit.finding import (
 )
 from streams.audit.meanings import reason_meaning
 from streams.audit.since import moment
-from streams.audit.topic_log import Progress as OffsetsDone
-from streams.audit.topic_log import TopicLog
+from streams.audit.topic_log import TopicLog, Watch
 from streams.audit.words import in_a_line, in_words
 from streams.cli.asking import number_asked_for
 from streams.cli.context import settings_of
-from streams.cli.progress import progress_shown
+from streams.cli.progress import watching
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
 from streams.errors import ConfigError
@@ -82,7 +79,7 @@ def explain(
     settings = settings_of(ctx).settings
     now = int(time.time() * 1000)
     number = _asked_for() if identifier is None else ""
-    with _watching() as watch, TopicLog(settings) as log:
+    with watching() as watch, TopicLog(settings) as log:
         codecs = _codecs(settings)
         if identifier is None:
             begin = moment(since, now) if since is not None else 0
@@ -164,17 +161,6 @@ def _nothing(identifier: str | None, settings: Settings, since: str | None) -> s
         f"There is no decision about request {identifier} within {since or _DEFAULT_SINCE}: look "
         "further back with --since. It may also be undecided yet, or a dead letter."
     )
-
-
-@contextmanager
-def _watching() -> Iterator[Watch]:
-    with progress_shown() as shown:
-
-        def watch(what: str, offsets: int) -> OffsetsDone:
-            task = shown.add_task(what, total=offsets)
-            return lambda done: shown.advance(task, done)
-
-        yield watch
 
 
 def _plain(explanation: Explanation) -> dict[str, Any]:

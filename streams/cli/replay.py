@@ -6,19 +6,17 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from streams.audit.in_processes import Watch, cores
+from streams.audit.in_processes import cores
 from streams.audit.replay import Difference, ReplayReport, replay_topics
 from streams.audit.since import moment
-from streams.audit.topic_log import Progress as OffsetsDone
 from streams.audit.topic_log import TopicLog
 from streams.cli.context import settings_of
-from streams.cli.progress import progress_shown
+from streams.cli.progress import watching
 from streams.config import Settings
 from streams.errors import ConfigError, DecisionsDiffer
 from streams.topology import SMS_DECISIONS, SMS_REQUESTED
@@ -103,18 +101,6 @@ def partitions_of(settings: Settings, wanted: Sequence[int] | None) -> list[int]
         if number >= there:
             raise ConfigError(f"There is no partition {number}: there are {there}, from 0 on.")
     return sorted(set(wanted)) if wanted else list(range(there))
-
-
-@contextmanager
-def watching() -> Iterator[Watch]:
-    """Show how far each partition was read."""
-    with progress_shown() as shown:
-
-        def watch(what: str, offsets: int) -> OffsetsDone:
-            task = shown.add_task(what, total=offsets)
-            return lambda done: shown.advance(task, done)
-
-        yield watch
 
 
 def _lines(reports: Sequence[ReplayReport]) -> Iterator[str]:
