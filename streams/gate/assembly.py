@@ -7,17 +7,16 @@ schemas), then the topics' fitness, then the store, then the producer, and last 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final, TypeVar
+from typing import Final
 
 from confluent_kafka import Consumer, KafkaException
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from streams.codec.codec import open_codecs
 from streams.config import Settings
-from streams.errors import ConfigError, KafkaUnavailable, Retry
+from streams.errors import ConfigError, KafkaUnavailable
 from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, asked
 from streams.gate.batch_bound import BatchBound
@@ -41,19 +40,19 @@ from streams.kafka.clients import (
     reader_config,
 )
 from streams.kafka.topics import ensure_fit
+from streams.kafka.waiting import UntilAnswered
 from streams.sealing.keyring import open_keyring
 from streams.state.holds import Holds
 from streams.state.log_reader import At, LogReader
 from streams.state.sends import Sends
 from streams.state.store import Store, boot_id
 from streams.state.subjects import Subjects
-from streams.telemetry.catalogue import ErrorMet, TopicsWarned
+from streams.telemetry.catalogue import TopicsWarned
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
 from streams.topology import SHORT_MS, SMS_QUARANTINED
 
-RETRY_SECONDS: Final = 1.0
 ADMIN_TIMEOUT_SECONDS: Final = 5.0
 LEADERS_KNOWN_MS: Final = 1_000
 """For how long the admin client, which reads the barrier, believes to know a partition's leader.
@@ -64,8 +63,6 @@ MOST_FOLDED: Final = 20_000
 (a bulk import, a long outage) is committed in such pieces, so that the loop goes on turning."""
 RESEND_TIMEOUT_SECONDS: Final = 2.0
 """The loop stands still for so long when the home of a misplaced record does not answer."""
-
-T = TypeVar("T")
 
 
 @contextmanager
@@ -92,18 +89,7 @@ def assembled(
     codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
     topics = GateTopics.of(settings.names)
     transactional_id = f"{settings.group_id}-{settings.instance_id}"
-
-    def until_answered(step: Callable[[], T]) -> T:
-        while True:
-            health.beat()
-            try:
-                return step()
-            except Retry as error:
-                telemetry.emit(ErrorMet(error))
-                if stopping():
-                    raise
-                time.sleep(RETRY_SECONDS)
-
+    until_answered = UntilAnswered(telemetry, health, stopping)
     with ExitStack() as stack:
         resender = Resender(producer_config(settings), timeout_seconds=RESEND_TIMEOUT_SECONDS)
         policy = LivePolicy(

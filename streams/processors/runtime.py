@@ -44,7 +44,7 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -52,10 +52,11 @@ from faust.types import TP
 
 from streams.codec.codec import open_codecs
 from streams.config import Settings
-from streams.errors import ConfigError, ConsentGateError, Retry, StoreInUse, WorkerFailed
+from streams.errors import ConfigError, ConsentGateError, StoreInUse, WorkerFailed
 from streams.kafka.clients import admin_config, opened, producer_config
 from streams.kafka.error_mapping import meaning_of
 from streams.kafka.topics import ensure_fit
+from streams.kafka.waiting import UntilAnswered
 from streams.processors.agent import Agent, MakeAgent, Tools
 from streams.processors.app import Hooks, WorkerApp, group_of, instance_of, worker_app
 from streams.processors.lane import Hands
@@ -63,13 +64,12 @@ from streams.processors.lanes import Lanes, topics_read
 from streams.processors.outbox import Outbox
 from streams.processors.restoring import Restoring
 from streams.sealing.keyring import open_keyring
-from streams.telemetry.catalogue import ErrorMet, TopicsWarned, WorkerLag
+from streams.telemetry.catalogue import TopicsWarned, WorkerLag
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition
 from streams.telemetry.telemetry import Telemetry
 from streams.topology import SMS_REQUESTED
 
-RETRY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 3.0
 """Short, since a worker that is asked to end while it waits for Kafka has five seconds."""
 TICK_SECONDS: Final = 1.0
@@ -77,8 +77,6 @@ STOP_SECONDS: Final = 4.5
 """A worker ends within five seconds of SIGTERM. What has not ended by then is handled again."""
 CONDITIONS: Final = (Condition.ASSIGNED, Condition.RESTORED, Condition.PRODUCER_INITIALISED)
 """What a worker needs to be ready."""
-
-T = TypeVar("T")
 
 
 class Runtime:
@@ -241,17 +239,7 @@ def assembled(
         _lock(settings, instance, stack)
         admin = opened(AdminClient, admin_config(settings))
 
-        def until_answered(step: Callable[[], T]) -> T:
-            while True:
-                health.beat()
-                try:
-                    return step()
-                except Retry as error:
-                    telemetry.emit(ErrorMet(error))
-                    if stopping():
-                        raise
-                    time.sleep(RETRY_SECONDS)
-
+        until_answered = UntilAnswered(telemetry, health, stopping)
         # A question with a short answer first: a Kafka that is away is told of within seconds.
         until_answered(lambda: _cluster(admin))
         for warning in until_answered(lambda: ensure_fit(settings, admin)):
