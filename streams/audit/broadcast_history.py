@@ -14,13 +14,10 @@ from typing import Final
 
 from streams.audit.topic_log import TopicLog
 from streams.codec.codec import Codecs
-from streams.errors import Undecodable
 from streams.records.counted import uploader
-from streams.records.events import Campaign, NameConsent
 from streams.records.requests import SmsRequested
-from streams.records.templates import Template
 from streams.state.arrivals import offset_of
-from streams.state.broadcast import CampaignTable, NameConsentTable, TemplateTable
+from streams.state.broadcast import BroadcastTables
 from streams.state.log_reader import Fetched
 from streams.topology import BROADCAST, CAMPAIGNS, NAMES_CONSENTS, TEMPLATES, Topic
 
@@ -49,11 +46,11 @@ class BroadcastHistory:
     def __init__(
         self, logs: Mapping[Topic, _Log], codecs: Codecs, subject_id: Callable[[str], bytes]
     ) -> None:
-        self.names = NameConsentTable()
-        self.campaigns = CampaignTable(subject_id)
-        self.templates = TemplateTable()
+        self._tables = BroadcastTables(codecs, subject_id)
+        self.names = self._tables.names
+        self.campaigns = self._tables.campaigns
+        self.templates = self._tables.templates
         self._logs = logs
-        self._codecs = codecs
         self._subject_id = subject_id
         self._keys_about: dict[str, set[str]] = {}
         for message in logs[CAMPAIGNS].records:
@@ -82,9 +79,8 @@ class BroadcastHistory:
                 if offset_of(message) >= target:
                     break
                 log.applied += 1
-                key = _key(message)
-                log.keys_applied.add(key)
-                self._apply(topic, key, message)
+                log.keys_applied.add(_key(message))
+                self._tables.apply(topic, message.key(), message.value())
             log.next_offset = target
         return tuple(impossible)
 
@@ -133,45 +129,6 @@ class BroadcastHistory:
     def templates_whole(self) -> bool:
         """Whether nothing is missing so far: else a version may have been taken back since."""
         return self._logs[TEMPLATES].whole()
-
-    def _apply(self, topic: Topic, key: str, message: Fetched) -> None:
-        if topic == NAMES_CONSENTS:
-            self._name(key, message)
-        elif topic == CAMPAIGNS:
-            self._campaign(key, message)
-        else:
-            self._template(key, message)
-
-    def _name(self, key: str, message: Fetched) -> None:
-        record: NameConsent | None = None
-        value = message.value()
-        if value is not None:
-            try:
-                record = self._codecs.name_consents.decode(value)
-            except Undecodable:
-                record = None
-        self.names.apply(key, record)
-
-    def _campaign(self, key: str, message: Fetched) -> None:
-        value = message.value()
-        if value is None:
-            return
-        try:
-            record: Campaign = self._codecs.campaigns.decode(value)
-        except Undecodable:
-            self.campaigns.pause_unreadable(key)
-        else:
-            self.campaigns.apply(record)
-
-    def _template(self, key: str, message: Fetched) -> None:
-        record: Template | None = None
-        value = message.value()
-        if value is not None:
-            try:
-                record = self._codecs.templates.decode(value)
-            except Undecodable:
-                record = None
-        self.templates.apply(key, record)
 
 
 def read_broadcasts(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from streams.codec.codec import Codecs
-from streams.errors import RegistryUnavailable, Undecodable
+from streams.errors import RegistryUnavailable
 from streams.gate.topics import GateTopics
-from streams.state.broadcast import CampaignTable, NameConsentTable, TemplateTable
-from streams.state.log_reader import At, Fetched, LogReader
+from streams.state.broadcast import BroadcastTables
+from streams.state.log_reader import At, LogReader
 from streams.telemetry.catalogue import ErrorMet
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import CAMPAIGNS, NAMES_CONSENTS, TEMPLATES
+from streams.topology import CAMPAIGNS, NAMES_CONSENTS, TEMPLATES, Topic
 
 
 class Broadcast:
@@ -32,23 +32,23 @@ class Broadcast:
     ) -> None:
         """``subject_id`` gives a number's keyed hash."""
         self._reader = reader
-        self._codecs = codecs
         self._topics = topics
         self._telemetry = telemetry
-        self.names = NameConsentTable()
-        self.campaigns = CampaignTable(subject_id)
-        self.templates = TemplateTable()
-        self._tables: dict[str, tuple[str, Callable[[str, Fetched], None]]] = {
-            topics.names: (NAMES_CONSENTS.name, self._name),
-            topics.campaigns: (CAMPAIGNS.name, self._campaign),
-            topics.templates: (TEMPLATES.name, self._template),
+        self._tables = BroadcastTables(codecs, subject_id)
+        self.names = self._tables.names
+        self.campaigns = self._tables.campaigns
+        self.templates = self._tables.templates
+        self._own: dict[str, Topic] = {
+            topics.names: NAMES_CONSENTS,
+            topics.campaigns: CAMPAIGNS,
+            topics.templates: TEMPLATES,
         }
         self.offsets: dict[str, int] = {}
         """Next offset to apply, by the topic's own name: the stamp of a decision."""
 
     def folded(self) -> dict[At, int]:
         """How far each topic was folded: a target below that is a truncated log."""
-        return {at: self.offsets.get(self._tables[at.topic][0], 0) for at in self._topics.broadcast}
+        return {at: self.offsets.get(self._own[at.topic].name, 0) for at in self._topics.broadcast}
 
     def fold(self, targets: dict[At, int]) -> None:
         """
@@ -59,45 +59,15 @@ class Broadcast:
         """
         for at in self._topics.broadcast:
             target = targets[at]
-            own_name, apply = self._tables[at.topic]
+            own = self._own[at.topic]
             messages = self._reader.take_below(at, target)
             for place, message in enumerate(messages):
                 try:
-                    apply((message.key() or b"").decode(errors="replace"), message)
+                    unread = self._tables.apply(own, message.key(), message.value())
                 except RegistryUnavailable:
                     self._reader.put_back(at, messages[place:])
                     raise
-            if target > self.offsets.get(own_name, -1):
-                self.offsets = {**self.offsets, own_name: target}
-
-    def _name(self, key: str, message: Fetched) -> None:
-        value = message.value()
-        try:
-            record = None if value is None else self._codecs.name_consents.decode(value)
-        except Undecodable as error:
-            # What cannot be read allows nobody to be named.
-            self._telemetry.emit(ErrorMet(error))
-            record = None
-        self.names.apply(key, record)
-
-    def _campaign(self, key: str, message: Fetched) -> None:
-        value = message.value()
-        if value is None:
-            return
-        try:
-            record = self._codecs.campaigns.decode(value)
-        except Undecodable as error:
-            self._telemetry.emit(ErrorMet(error))
-            self.campaigns.pause_unreadable(key)
-            return
-        self.campaigns.apply(record)
-
-    def _template(self, key: str, message: Fetched) -> None:
-        value = message.value()
-        try:
-            record = None if value is None else self._codecs.templates.decode(value)
-        except Undecodable as error:
-            # What cannot be read was not approved.
-            self._telemetry.emit(ErrorMet(error))
-            record = None
-        self.templates.apply(key, record)
+                if unread is not None:
+                    self._telemetry.emit(ErrorMet(unread))
+            if target > self.offsets.get(own.name, -1):
+                self.offsets = {**self.offsets, own.name: target}

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from streams.codec.codec import Codecs
+from streams.errors import Undecodable
 from streams.policy.templates import CompiledTemplate, compile_template
 from streams.records.counted import uploader
 from streams.records.events import Campaign, CampaignState, NameConsent
 from streams.records.templates import Template, template_key
+from streams.topology import CAMPAIGNS, NAMES_CONSENTS, TEMPLATES, Topic
 
 
 class NameConsentTable:
@@ -129,3 +132,49 @@ class TemplateTable:
     def versions(self, template_id: str) -> Sequence[CompiledTemplate]:
         """Give every version of the template that can be used, whenever it was approved."""
         return self._versions.get(template_id, ())
+
+
+class BroadcastTables:
+    """The three tables, and what a record that nobody can read comes to in each of them."""
+
+    def __init__(self, codecs: Codecs, subject_id: Callable[[str], bytes]) -> None:
+        """``subject_id`` gives a number's keyed hash."""
+        self.names = NameConsentTable()
+        self.campaigns = CampaignTable(subject_id)
+        self.templates = TemplateTable()
+        self._codecs = codecs
+        self._apply: dict[Topic, Callable[[str, bytes | None], None]] = {
+            NAMES_CONSENTS: self._name,
+            CAMPAIGNS: self._campaign,
+            TEMPLATES: self._template,
+        }
+
+    def apply(self, topic: Topic, key: bytes | None, value: bytes | None) -> Undecodable | None:
+        """
+        Take one record of a broadcast topic over; give why it could not be read, if it could not.
+
+        What cannot be read allows nobody to be named, pauses its campaign, and approves no
+        template. Raises :class:`streams.errors.RegistryUnavailable`; then nothing was applied.
+        """
+        own_key = (key or b"").decode(errors="replace")
+        try:
+            self._apply[topic](own_key, value)
+        except Undecodable as error:
+            if topic == CAMPAIGNS:
+                self.campaigns.pause_unreadable(own_key)
+            else:
+                self._apply[topic](own_key, None)
+            return error
+        return None
+
+    def _name(self, key: str, value: bytes | None) -> None:
+        record = None if value is None else self._codecs.name_consents.decode(value)
+        self.names.apply(key, record)
+
+    def _campaign(self, key: str, value: bytes | None) -> None:
+        if value is not None:
+            self.campaigns.apply(self._codecs.campaigns.decode(value))
+
+    def _template(self, key: str, value: bytes | None) -> None:
+        record = None if value is None else self._codecs.templates.decode(value)
+        self.templates.apply(key, record)
