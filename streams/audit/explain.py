@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from streams.errors import PolicyInvalid
 from streams.policy.analysis.change import Change, smallest_change
@@ -18,6 +20,9 @@ from streams.policy.policy import Policy, load_policy_files
 from streams.policy.rules import Rule
 from streams.records.decisions import LedgerRecord, Outcome, PolicyArchived, SmsDecision
 from streams.records.events import ConsentKind
+
+_VERSIONS_KEPT: Final = 4
+"""Policies that are kept loaded and analysed: one person's decisions seldom lie under more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +98,24 @@ def explain(
 def _policy_of(decision: SmsDecision, archived: PolicyArchived | None) -> tuple[Policy | None, str]:
     if archived is None:
         return None, "not in the archive: its rules cannot be told"
-    try:
-        policy = load_policy_files(archived.files, f"policy {decision.policy_version[:12]}")
-    except PolicyInvalid:
+    policy = _loaded(decision.policy_version, tuple(archived.files.items()))
+    if policy is None:
         return None, "this version of consent-gate cannot read its rules any more"
     return policy, f"{policy.name}, edition {policy.edition}"
+
+
+@lru_cache(maxsize=_VERSIONS_KEPT)
+def _loaded(version: str, files: tuple[tuple[str, str], ...]) -> Policy | None:
+    """Load a version once, however many decisions are explained by it; None if it is unreadable."""
+    try:
+        return load_policy_files(dict(files), f"policy {version[:12]}")
+    except PolicyInvalid:
+        return None
+
+
+@lru_cache(maxsize=_VERSIONS_KEPT)
+def _analysed(policy: Policy) -> Analysis:
+    return Analysis(policy)
 
 
 def _reasons(decision: SmsDecision, policy: Policy | None) -> tuple[ReasonGiven, ...]:
@@ -126,7 +144,7 @@ def _smallest_change(decision: SmsDecision, policy: Policy | None) -> tuple[Chan
     facts = Facts.from_map(decision.facts)
     if policy is None or facts is None or decision.verdict is Outcome.ALLOWED:
         return ()
-    return smallest_change(Analysis(policy), facts, decision.decided_at)
+    return smallest_change(_analysed(policy), facts, decision.decided_at)
 
 
 def _allowing(decision: SmsDecision, policy: Policy | None) -> RuleSaid | None:
