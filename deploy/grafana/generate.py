@@ -54,7 +54,19 @@ def rate(metric: str, by: str, selector: str = "") -> str:
 
 def quantiles(metric: str, selector: str = "") -> list[Query]:
     """Return the queries for the median and the 99th percentile of a histogram, over all gates."""
-    buckets = rate(f"{metric}_bucket", "le", selector)
+    return _quantiles_of(rate(f"{metric}_bucket", "le", selector))
+
+
+def quantiles_so_far(metric: str) -> list[Query]:
+    """
+    Return the same over all that happened since the gates were started.
+
+    For what happens at a start: it is over before the first scrape, and a rate never sees it.
+    """
+    return _quantiles_of(f"sum by (le) ({metric}_bucket{{{GATE}}})")
+
+
+def _quantiles_of(buckets: str) -> list[Query]:
     return [
         Query(f"histogram_quantile(0.99, {buckets})", "p99"),
         Query(f"histogram_quantile(0.5, {buckets})", "p50"),
@@ -337,8 +349,8 @@ def how_the_state_does() -> Iterator[Panel]:
     )
     yield lines(
         "Restore time",
-        "How long a partition took.",
-        *quantiles("consent_gate_restore_seconds"),
+        "How long a partition took, since the gates were started.",
+        *quantiles_so_far("consent_gate_restore_seconds"),
         width=6,
         unit="s",
     )
