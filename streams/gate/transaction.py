@@ -228,9 +228,7 @@ class Transactor:
                 call.result()
                 return
             except KafkaException as error:
-                if not error.args[0].retriable() or error.args[0].txn_requires_abort():
-                    raise
-                if self._left() <= 0:
+                if not self._may_try_again(error.args[0]):
                     raise
 
     def _retried(self, call: Callable[[float], object]) -> None:
@@ -244,10 +242,11 @@ class Transactor:
                 call(min(max(0.05, self._left()), _SLICE_SECONDS))
                 return
             except KafkaException as error:
-                if not error.args[0].retriable() or error.args[0].txn_requires_abort():
+                if not self._may_try_again(error.args[0]):
                     raise
-                if self._left() <= 0:
-                    raise
+
+    def _may_try_again(self, error: KafkaError) -> bool:
+        return error.retriable() and not error.txn_requires_abort() and self._left() > 0
 
     def _ended(self, producer: Producer, cause: KafkaError, committing: bool) -> ConsentGateError:
         """Take the transaction back if that can be certain, and say what is known."""
