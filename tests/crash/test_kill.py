@@ -23,7 +23,7 @@ from streams.records.subject import SubjectState
 from streams.state.fold import fold_consent
 from streams.testing.records import a_consent_event, a_withdrawal, an_sms_requested
 from tests.crash.gate_process import STEPS
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -37,8 +37,7 @@ def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
         kafka.bootstrap_servers,
         topic_prefix,
         tmp_path,
-        transaction_timeout_ms=4_000,
-        session_timeout_ms=6_000,
+        **QUICK_TAKEOVER,
     )
 
 

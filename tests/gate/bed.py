@@ -30,6 +30,12 @@ from streams.telemetry.telemetry import Telemetry
 
 Record = Fetched
 
+QUICK_TAKEOVER: Mapping[str, object] = {
+    "transaction_timeout_ms": 4_000,
+    "session_timeout_ms": 6_000,
+}
+"""Settings with which a gate that was killed is not waited for long."""
+
 
 def now_ms() -> int:
     """The clock that Kafka's append times are compared with."""

@@ -17,7 +17,7 @@ from streams.records.events import Campaign, CampaignState, ConsentKind
 from streams.records.requests import Occasion
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
 from tests.gate.test_sends import policy_with_caps
 
 pytestmark = pytest.mark.kafka
@@ -31,8 +31,7 @@ def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
         kafka.bootstrap_servers,
         topic_prefix,
         tmp_path,
-        transaction_timeout_ms=4_000,
-        session_timeout_ms=6_000,
+        **QUICK_TAKEOVER,
         policy_dir=policy_with_caps(tmp_path / "policy", 100, "1h"),
     )
     for number in PEOPLE:

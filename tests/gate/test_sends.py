@@ -15,7 +15,7 @@ from streams.records.events import ConsentKind
 from streams.state import sends
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -43,8 +43,7 @@ def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
         kafka.bootstrap_servers,
         topic_prefix,
         tmp_path,
-        transaction_timeout_ms=4_000,
-        session_timeout_ms=6_000,
+        **QUICK_TAKEOVER,
         policy_dir=policy_with_caps(tmp_path / "policy", 3, "1h"),
     )
     for index in range(10):

@@ -13,7 +13,7 @@ from streams.records.events import ConsentEvidence, ConsentKind
 from streams.records.requests import Occasion
 from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
 from tests.gate.test_reasons_given import confirmed
 
 pytestmark = pytest.mark.kafka
@@ -27,8 +27,7 @@ def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
         kafka.bootstrap_servers,
         topic_prefix,
         tmp_path,
-        transaction_timeout_ms=4_000,
-        session_timeout_ms=6_000,
+        **QUICK_TAKEOVER,
     )
 
 

@@ -52,7 +52,7 @@ from streams.topology import (
     Topic,
 )
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
 from tests.processors.bed import working
 from tests.processors.worker_process import log_of, worker_process
 
@@ -165,8 +165,7 @@ def run(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Run:
         f"t{secrets.token_hex(3)}.",
         tmp_path_factory.mktemp("receipts"),
         idle_tick_ms=50,
-        transaction_timeout_ms=4_000,
-        session_timeout_ms=6_000,
+        **QUICK_TAKEOVER,
         log_level=LogLevel.DEBUG,
     )
     run = Run(bed, {})
