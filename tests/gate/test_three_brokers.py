@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -213,13 +213,15 @@ def coordinators(kafka3: EmbeddedKafka) -> dict[str, list[int]]:
     return leaders()
 
 
-def a_prefix_without(broker: int, leaders: dict[str, list[int]]) -> str:
+def a_bystander(brokers: Iterable[int], leaders: dict[str, list[int]]) -> tuple[int, str]:
     """
-    Return a prefix for topics whose gate-1 has no coordinator on this broker.
+    Return a broker, and a prefix for topics whose gate-1 has no coordinator on that broker.
 
-    What becomes of a gate whose coordinator hangs is another story.
+    What becomes of a gate whose coordinator hangs is another story. The broker is not chosen first:
+    of the gate's two transactional ids, one always falls on an even partition of the coordinators
+    and one on an odd one, and a broker may lead an even and an odd one of them.
     """
-    while True:
+    for _ in range(1_000):
         prefix = f"t{secrets.token_hex(3)}."
         group = f"{prefix}consent-gate"
         coordinated = [(OFFSETS, group)]
@@ -227,8 +229,10 @@ def a_prefix_without(broker: int, leaders: dict[str, list[int]]) -> str:
         asked = {
             leaders[topic][java_hash(name) % len(leaders[topic])] for topic, name in coordinated
         }
-        if broker not in asked:
-            return prefix
+        for broker in brokers:
+            if broker not in asked:
+                return broker, prefix
+    raise AssertionError(f"every broker is asked by every gate-1: {leaders}")
 
 
 def has_a_coordinator(consumer: Consumer) -> bool:
@@ -265,11 +269,8 @@ def silence_is_consent(gate: Gate) -> None:
 def played(
     kafka3: EmbeddedKafka, folder: Path, mutation: Callable[[Gate], None] | None = None
 ) -> Play:
-    leaders = coordinators(kafka3)
-    own_topics = [*leaders[OFFSETS], *leaders[TRANSACTIONS]]
-    # The one that coordinates least: it never coordinates all of one kind.
-    frozen = min(kafka3.pids, key=own_topics.count)
-    play = Play(kafka3, a_prefix_without(frozen, leaders), folder, frozen, mutation)
+    frozen, prefix = a_bystander(kafka3.pids, coordinators(kafka3))
+    play = Play(kafka3, prefix, folder, frozen, mutation)
     try:
         with play.gate():
             play.before()
