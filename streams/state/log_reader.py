@@ -11,7 +11,9 @@ Broker behaviour this rests on, seen on Apache Kafka 4.1 and 4.4 with librdkafka
 * with ``isolation.level=read_committed`` and ``enable.partition.eof=true``, PARTITION_EOF carries
   the offset *after* a trailing marker;
 * it is not repeated while an open transaction keeps the last stable offset below the high
-  watermark, so that such a partition is simply not reached.
+  watermark, so that such a partition is simply not reached;
+* a partition that was paused stays so through every later assignment, one without it included,
+  until it is resumed: nothing of it is delivered, and no error tells.
 """
 
 from __future__ import annotations
@@ -56,7 +58,6 @@ class _Reading:
 
     next_fetch: int
     bounded: bool = True
-    paused: bool = False
     buffered: deque[Fetched] = field(default_factory=deque)
     end_seen: int = -1
     fault: KafkaError | None = None
@@ -75,6 +76,8 @@ class LogReader:
         """``config`` is a librdkafka consumer configuration: read committed, end reported."""
         self._consumer = opened(Consumer, config)
         self._reading: dict[At, _Reading] = {}
+        self._paused: set[At] = set()
+        """What librdkafka has paused, whether or not it is read any more."""
         self._known: set[str] = set()
 
     def start(self, offsets: Mapping[At, int], *, bounded: bool = True) -> None:
@@ -108,17 +111,25 @@ class LogReader:
     def _assign(self) -> None:
         # A new assignment drops what librdkafka fetched ahead; each partition goes on behind what
         # was handed to us, so that nothing is lost or doubled.
+        self._resume(list(self._paused))
         if not self._reading:
             self._consumer.unassign()
             return
-        for reading in self._reading.values():
-            reading.paused = False
         self._consumer.assign(
             [
                 TopicPartition(at.topic, at.partition, reading.next_fetch)
                 for at, reading in self._reading.items()
             ]
         )
+
+    def _pause(self, at: At) -> None:
+        self._consumer.pause([TopicPartition(*at)])
+        self._paused.add(at)
+
+    def _resume(self, partitions: list[At]) -> None:
+        if partitions:
+            self._consumer.resume([TopicPartition(*at) for at in partitions])
+            self._paused.difference_update(partitions)
 
     def fetch(self, timeout_seconds: float) -> int:
         """
@@ -144,7 +155,8 @@ class LogReader:
         error = message.error()
         if topic is None or partition is None:
             return 0
-        reading = self._reading.get(At(topic, partition))
+        at = At(topic, partition)
+        reading = self._reading.get(at)
         if reading is None:
             return 0
         if error is not None:
@@ -158,9 +170,9 @@ class LogReader:
             return 0
         reading.next_fetch = offset + 1
         reading.buffered.append(message)
-        if reading.bounded and not reading.paused and len(reading.buffered) >= MOST_BUFFERED:
-            self._consumer.pause([TopicPartition(topic, partition)])
-            reading.paused = True
+        full = reading.bounded and len(reading.buffered) >= MOST_BUFFERED
+        if full and at not in self._paused:
+            self._pause(at)
         return 1
 
     def reached(self, at: At, target: int) -> bool:
@@ -184,9 +196,8 @@ class LogReader:
             if offset is None or offset >= target:
                 break
             taken.append(buffered.popleft())
-        if reading.paused and len(buffered) < MOST_BUFFERED // 2:
-            self._consumer.resume([TopicPartition(at.topic, at.partition)])
-            reading.paused = False
+        if at in self._paused and len(buffered) < MOST_BUFFERED // 2:
+            self._resume([at])
         return taken
 
     def next_waiting(self, at: At) -> int | None:

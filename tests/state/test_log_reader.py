@@ -8,6 +8,7 @@ import pytest
 from confluent_kafka import TopicPartition
 
 from streams.broker.cluster import EmbeddedKafka
+from streams.state import log_reader
 from streams.state.log_reader import At, LogReader
 from tests.state.logs import Logs, fetch_until, values
 
@@ -156,6 +157,47 @@ def test_a_partition_that_is_read_no_more_is_never_reached(
     reader.stop([at])
     reader.start({at: 0})
     assert not reader.reached(at, 1), "begun anew, it has fetched nothing"
+
+
+@pytest.fixture
+def few_buffered(monkeypatch: pytest.MonkeyPatch) -> int:
+    """So many records that wait to be taken pause their partition."""
+    monkeypatch.setattr(log_reader, "MOST_BUFFERED", 10)
+    return 10
+
+
+def test_a_partition_that_waits_to_be_emptied_goes_on_though_another_ends_meanwhile(
+    logs: Logs, reader: LogReader, at: At, few_buffered: int
+) -> None:
+    beside = At(at.topic, 1)
+    expected = [b"%d" % number for number in range(3 * few_buffered)]
+    logs.append(at, *expected[: 2 * few_buffered])
+    logs.append(beside, b"beside")
+    reader.start({at: 0, beside: 0})
+    fetch_until(reader, lambda: reader.waiting(at) >= few_buffered and reader.reached(beside, 1))
+
+    reader.stop([beside])
+
+    taken = values(reader.take_below(at, len(expected)))
+    logs.append(at, *expected[2 * few_buffered :])
+    while len(taken) < len(expected):
+        fetch_until(reader, lambda: reader.waiting(at), 60)
+        taken += values(reader.take_below(at, len(expected)))
+    assert taken == expected
+
+
+def test_a_partition_that_went_while_it_was_full_is_read_when_it_comes_back(
+    logs: Logs, reader: LogReader, at: At, few_buffered: int
+) -> None:
+    logs.append(at, *(b"%d" % number for number in range(few_buffered)))
+    reader.start({at: 0})
+    fetch_until(reader, lambda: reader.waiting(at) >= few_buffered)
+    reader.stop([at])
+
+    reader.start({at: few_buffered - 1})
+
+    fetch_until(reader, lambda: reader.reached(at, few_buffered), 60)
+    assert values(reader.take_below(at, few_buffered)) == [b"%d" % (few_buffered - 1)]
 
 
 def test_records_that_are_gone_are_a_fault_and_never_skipped(
