@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import faust
+from faust.tables import TableManager
 
 from streams.config import Settings
 from streams.errors import ConfigError
@@ -53,6 +54,19 @@ class WorkerApp(faust.App):
 
     def _new_transport(self) -> Transport:
         return Transport(self.conf.broker_consumer, self)
+
+
+class _NoTables(TableManager):
+    """
+    Starts at once. Faust's own waits for a second, in case a table is made while the agents start.
+
+    The agents have started before it: every topic is in the subscription by then.
+    """
+
+    async def on_start(self) -> None:
+        """Say that all tables, none, are known: that is what the subscription waits for."""
+        await self._update_channels()
+        await self.recovery.start()
 
 
 class _Untouched(faust.Schema[Any, Any]):
@@ -116,6 +130,7 @@ def worker_app(
         consumer_auto_offset_reset="earliest",
         processing_guarantee="at_least_once",
         stream_wait_empty=True,
+        TableManager=_NoTables,
         table_standby_replicas=0,
         store="memory://",
         datadir=str(folder),
