@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -220,6 +221,14 @@ def test_the_smallest_example_is_not_the_first_that_comes() -> None:
     example = SPACE.smallest(one_fact | two_facts)
     assert example is not None
     assert (example["member"], example["campaign"]) == ("YES", "NONE")
+
+
+def test_asking_about_message_after_message_does_not_fill_the_diagrams() -> None:
+    space = FactSpace(("marketing",))
+    chances = Random(1)
+    for _ in range(800):
+        facts = {fact: chances.choice(values) for fact, values in space.facts.items()}
+        assert space.nearest(space.everything, facts) is not None
 
 
 def test_a_state_that_cannot_be_read_and_an_undeclared_purpose_never_reach_the_rules() -> None:
