@@ -57,6 +57,14 @@ class Condition:
     facts: frozenset[str]
     expression: Any
 
+    @property
+    def bare(self) -> str:
+        """The text without comments, white space and brackets around all of it."""
+        words = [each.group() for each in _TOKEN.finditer(self.text) if each.lastgroup != "skip"]
+        while words[0] == "(" and _closing(words) == len(words) - 1:
+            words = words[1:-1]
+        return " ".join("".join(word.split()) for word in words)
+
     def holds(self, activation: object) -> bool | None:
         """
         Evaluate it on :meth:`Language.activation`; null if it could not be.
@@ -218,6 +226,16 @@ class Language:
                 )
             ]
         return []
+
+
+def _closing(words: list[str]) -> int:
+    """Find what closes the bracket that ``words`` begin with."""
+    depth = 0
+    for place, word in enumerate(words):
+        depth += (word == "(") - (word == ")")
+        if depth == 0:
+            return place
+    raise ValueError("a condition that compiles closes its brackets")
 
 
 def _worded(match: re.Match[str], text: str) -> Flaw:

@@ -57,6 +57,20 @@ class Rule:
             self.until_day is None or day < self.until_day
         )
 
+    def says_the_same(self, other: Rule) -> bool:
+        """
+        Whether both object for one reason, or both allow, under a condition written the same way.
+
+        They may differ in whether they drop or hold, in what a yes rests on, and in their days.
+        """
+        return self.reason is other.reason and self.condition.bare == other.condition.bare
+
+    def both_in_force(self, other: Rule) -> tuple[date | None, date | None] | None:
+        """Give the days on which ``other`` is in force, too: their first, and the first after."""
+        first = max(filter(None, (self.from_day, other.from_day)), default=None)
+        end = min(filter(None, (self.until_day, other.until_day)), default=None)
+        return None if first is not None and end is not None and first >= end else (first, end)
+
 
 _REQUIRED = ("id", "text", "when", "then", "cites")
 _OPTIONAL = ("reason", "basis", "from", "until", "observe")
@@ -82,6 +96,7 @@ class RuleReader:
         self._prefix = f"{folder}/" if folder else ""
         self._ids: dict[str, str] = {}
         self._bases: dict[str, str] = {}
+        self._read: list[Rule] = []
 
     def read(self, document: Document) -> list[Rule]:
         """Read a rule file. A rule with a mistake is left out, and the mistake recorded."""
@@ -111,7 +126,7 @@ class RuleReader:
         text = read.get("text")
         if rule_id is None or then is None or condition is None or text is None or not cites:
             return None
-        return Rule(
+        rule = Rule(
             self._prefix + rule_id,
             " ".join(text.value.split()),
             condition,
@@ -125,6 +140,33 @@ class RuleReader:
             node.start_mark.line + 1,
             bool(observe),
         )
+        self._refuse_overlapping_versions(document, rule, entries)
+        self._read.append(rule)
+        return rule
+
+    def _refuse_overlapping_versions(
+        self, document: Document, rule: Rule, entries: dict[str, yaml.Node]
+    ) -> None:
+        """
+        See that of rules that say the same, of which one has days, one at most is in force.
+
+        They are versions of one rule, and on days that have two of them it is not clear which was
+        meant. Rules without days that say the same are what `policy check` warns of.
+        """
+        dated = entries.get("from") or entries.get("until")
+        for other in self._read:
+            if not (dated or other.from_day or other.until_day):
+                continue
+            days = rule.both_in_force(other)
+            if days is None or other.observe is not rule.observe or not rule.says_the_same(other):
+                continue
+            first, end = days
+            document.wrong(
+                dated or entries["id"],
+                f"{rule.id} and {other.id} ({other.file}:{other.line}) say the same, and both are "
+                f"in force {_days_in_words(first, end)}",
+                "let `until` of the one be `from` of the other, or keep one of them",
+            )
 
     def _unique(
         self, document: Document, text: Text | None, what: str, taken: dict[str, str]
@@ -139,7 +181,7 @@ class RuleReader:
             document.wrong(
                 text,
                 f"the {what} {text.value} is taken by {taken[text.value]}",
-                "choose another, since decisions are explained by it",
+                "choose another, each version its own, since decisions are explained by it",
             )
             return None
         return text.value
@@ -187,6 +229,11 @@ class RuleReader:
                 document.wrong(text, flaw.what, flaw.remedy)
             return None
         return guarded
+
+
+def _days_in_words(first: date | None, end: date | None) -> str:
+    begin = f"from {first} on" if first else ""
+    return " ".join(filter(None, (begin, f"until {end}" if end else ""))) or "on all days"
 
 
 def _then(document: Document, text: Text | None) -> Then | None:

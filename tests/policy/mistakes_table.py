@@ -287,6 +287,24 @@ IN_CONFIRM = rows(
 
 WHEN = "suppression == Suppression.ALL"
 AGREED = "purpose == Purpose.MARKETING && consent == Consent.GRANTED"
+VERSIONS = "let `until` of the one be `from` of the other"
+STOPPED_TOO = f"""\
+  - id: too
+    text: The person said stop.
+    when: ( {WHEN} )  # as it was
+    then: drop
+    reason: SUPPRESSED
+    cites: Case
+"""
+AGREED_TOO = f"""\
+  - id: agreed-anew
+    text: The person agreed.
+    when: >-
+      {AGREED.replace(" && ", chr(10) + "      && ")}
+    then: allow
+    basis: consent-anew
+    cites: Case
+"""
 IN_RULES = rows(
     (WHEN, "‸supression == Suppression.ALL", "did you mean suppression?"),
     (WHEN, "suppression == ‸Suppression.All", "did you mean Suppression.ALL?"),
@@ -333,6 +351,14 @@ IN_RULES = rows(
     ("from: 2027-01-01", "from: ‸2027-1-1", "2027-01-31"),
     ("from: 2027-01-01", "from: ‸1st January", "2027-01-31"),
     ("from: 2027-01-01", "‸form: 2027-01-01", "did you mean from?"),
+    # Versions of one rule that are in force on the same days.
+    ("    until: 2028-01-01\n", f"    until: 2028-01-01\n{STOPPED_TOO}    from: ‸2027-12-31\n", VERSIONS),
+    ("    until: 2028-01-01\n", f"    until: 2028-01-01\n{STOPPED_TOO}    from: ‸2026-01-01\n    until: 2027-01-02\n", VERSIONS),
+    ("    until: 2028-01-01\n", f"    until: 2028-01-01\n{STOPPED_TOO}    until: ‸2027-06-01\n", VERSIONS),
+    ("    until: 2028-01-01\n", f"    until: 2028-01-01\n{STOPPED_TOO.replace('too', '‸too')}", VERSIONS),
+    ("    until: 2028-01-01\n", f"{STOPPED_TOO}    from: ‸2030-01-01\n", VERSIONS),
+    ("    until: 2028-01-01\n", f"    until: 2028-01-01\n{STOPPED_TOO.replace('too', '‸stopped')}    from: 2028-01-01\n", "choose another, each version its own"),
+    ('"ePrivacy 13"]\n', f'"ePrivacy 13"]\n{AGREED_TOO}    from: ‸2027-06-01\n', VERSIONS),
     # The rest of a rule.
     ("id: stopped", "id: ‸Stopped", "lower-case words joined by hyphens"),
     ("id: stopped", "id: ‸has_stopped", "lower-case words joined by hyphens"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from streams.errors import PolicyInvalid
 from streams.policy import policy as policy_module
 from streams.policy.conditions import Condition
 from streams.policy.facts import Assessment, Facts, assess, nothing_known
@@ -171,6 +172,39 @@ def test_objections_are_those_in_force_at_the_time() -> None:
     before, after = at("2027-01-30"), at("2027-01-31")
     assert [rule.id for rule in policy.objections(facts, before)] == ["rule-2"]
     assert [rule.id for rule in policy.objections(facts, after)] == ["rule-2", "rule-1"]
+
+
+def test_versions_of_a_rule_take_over_from_each_other() -> None:
+    policy = small(ALLOWS, f"{HELD} until=2027-01-31", f"{HELD} from=2027-01-31")
+    for moment in ("2027-01-30T23:59:59.999", "2027-01-31T00:00:00"):
+        assert len(policy.objections(GRANTED, at(moment))) == 1
+
+
+VERSIONS = [
+    (f"{HELD} until=2027-02-01", f"{HELD} from=2027-01-31", "from 2027-01-31 on until 2027-02-01"),
+    (f"{HELD} from=2027-01-31", HELD, "from 2027-01-31 on"),
+    (HELD, f"{HELD} until=2027-01-31", "until 2027-01-31"),
+    (HELD, f"{HELD.replace('quarantine', 'drop')} from=2027-01-31", "from 2027-01-31 on"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "days"), VERSIONS)
+def test_versions_of_a_rule_are_never_in_force_together(one: str, other: str, days: str) -> None:
+    with pytest.raises(PolicyInvalid) as invalid:
+        small(ALLOWS, one, other)
+    assert "small/rules.yaml:" in str(invalid.value)
+    assert (
+        f"rule-2 and rule-1 (rules.yaml:8) say the same, and both are in force {days}; "
+        "let `until` of the one be `from` of the other" in str(invalid.value)
+    )
+
+
+def test_rules_that_only_resemble_each_other_may_be_in_force_together() -> None:
+    when, _, then = HELD.partition(" => ")
+    small(ALLOWS, HELD, f"{when} => quarantine OCCASION_MISSING from=2027-01-31")
+    small(ALLOWS, HELD, f"{when} && member == Member.YES => {then} from=2027-01-31")
+    small(ALLOWS, HELD, HELD)  # superfluous, which `policy check` warns of
+    small(ALLOWS, HELD, f"{HELD} from=2027-01-31 observe=true")
 
 
 # --- explaining ------------------------------------------------------------------------------

@@ -107,11 +107,17 @@ def policies(draw: st.DrawFn, most: int = 5, *, dated: bool = False) -> Policy:
     """Small policies, none of which allows somebody of whom nothing is known."""
     days = st.sampled_from(DAYS if dated else DAYS[:1])
     lines = []
+    said: set[tuple[str, str]] = set()
     for number in range(draw(st.integers(1, most))):
         if draw(st.integers(0, 2)) == 0:
             known = "purpose in [Purpose.MARKETING, Purpose.OTP] && consent != Consent.NONE"
-            line = f"'{known} && ({draw(conditions())})' => allow basis-{number}"
+            condition, then = f"{known} && ({draw(conditions())})", f"allow basis-{number}"
         else:
-            line = f"'{draw(conditions())}' => {draw(st.sampled_from(REASONS))}"
-        lines.append(line + draw(days))
+            condition, then = draw(conditions()), draw(st.sampled_from(REASONS))
+        line = f"'{condition}' => {then}{draw(days)}"
+        # Versions of one rule with overlapping days are no policy.
+        says = condition.strip("()"), "allow" if then.startswith("allow") else then.split()[1]
+        if not dated or says not in said:
+            said.add(says)
+            lines.append(line)
     return small(*lines, purposes="  marketing: Advertising.\n  otp: Passwords.")
