@@ -223,6 +223,23 @@ def why_not_sent() -> Iterator[Panel]:
             unit="reqps",
         )
     yield lines(
+        "Held now, by reason",
+        "Messages that wait, each by the severest of its reasons. Those that only a person may "
+        "release wait until their end.",
+        Query(f"sum by (reason) (consent_gate_waiting_holds{{{GATE}}})", "{{reason}}"),
+        width=12,
+        stacked=True,
+    )
+    yield lines(
+        "Holds are overdue for",
+        "By the worst partition of each gate: for how long the first that is due has been. Very "
+        "many that fall due at once take some minutes.",
+        Query(f"max by (instance) (consent_gate_overdue_holds_seconds{{{GATE}}})", "{{instance}}"),
+        width=12,
+        unit="s",
+        bound=900,
+    )
+    yield lines(
         "Faults: the gate could not judge",
         "Requests a second that are held because a rule failed or a person's state cannot be read.",
         Query(rate("consent_gate_reasons_total", "reason", 'kind="fault"'), "{{reason}}"),

@@ -237,6 +237,10 @@ def _lines(gate: Summary) -> Iterator[tuple[str, Text]]:
         ("faults", gate.faults, "red"),
     ):
         yield kind, Text(_counts(reasons) or "none", style if reasons else "dim")
+    held, overdue = _counts(gate.waiting_holds) or "none", gate.overdue_holds_seconds
+    if overdue:
+        held += f", the first due for {overdue:.1f} s"
+    yield "held now", Text(held, "yellow" if overdue else "" if gate.waiting_holds else "dim")
     for topic, causes in gate.dead_letters.items():
         yield f"dead letters, {topic}", Text(_counts(causes), "red")
     yield "lost", Text(_counts(gate.lost) or "none", "bold red" if gate.lost else "dim")

@@ -224,6 +224,7 @@ class Gate:
         if ticking:
             self._next_tick = time.monotonic() + self._tick
             self._tell_lag()
+            self._tell_holds()
             self._request_lag.ask(self._assignment.all())
             self._forget()
         works, now_ms = [], int(time.time() * 1000)
@@ -526,6 +527,12 @@ class Gate:
             self._health.set(Condition.RESTORED, False, f"partitions being restored: {which}")
         else:
             self._health.set(Condition.RESTORED, True)
+
+    def _tell_holds(self) -> None:
+        now_ms = int(time.time() * 1000)
+        for owned in self._assignment.all():
+            if owned.phase in (Phase.LIVE, Phase.STALLED):
+                self._telemetry.emit(self._holding.waiting(owned.partition, now_ms))
 
     def _tell_lag(self) -> None:
         for owned in self._assignment.all():

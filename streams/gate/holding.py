@@ -18,6 +18,7 @@ from streams.sealing.data_keys import DataKeys
 from streams.state.holds import Held, Holds
 from streams.state.store import Store
 from streams.state.subjects import Subjects
+from streams.telemetry.catalogue import HoldsWaiting
 
 MOST_AT_ONCE: Final = 500
 """Holds decided in one batch of a partition, some 30 ms, after its live requests: what a password
@@ -63,6 +64,11 @@ class Holding:
         """The campaigns' table is folded up to ``offset``."""
         for waiting in self._holds.all():
             waiting.campaigns_changed(offset, campaigns.paused)
+
+    def waiting(self, partition: int, now_ms: int) -> HoldsWaiting:
+        """What waits in a partition that was restored, to be told on ticks."""
+        waiting = self._holds.of(partition)
+        return HoldsWaiting(partition, dict(waiting.by_reason), waiting.overdue_ms(now_ms) / 1000)
 
     def take(self, work: Work, now_ms: int) -> list[Held]:
         """Take what this batch decides again, now that its state stands at the barrier."""

@@ -16,8 +16,8 @@ store (:meth:`streams.state.store.Store.hold`): a million of them do not fit int
 from __future__ import annotations
 
 from binascii import crc32
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -114,9 +114,11 @@ class Waiting:
 
     def __init__(self) -> None:
         self._held: dict[int, Held] = {}
+        self._by_reason: Counter[str] = Counter()
         self._due: list[tuple[int, int]] = []
         self._soon: deque[int] = deque()
         self._in_soon: set[int] = set()
+        self._woken_at: int | None = None
         self._campaigns_at = -1
         self._by_campaign: dict[str | None, set[int]] = {}
         self._by_subject: dict[bytes, set[int]] = {}
@@ -125,12 +127,38 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._held)
 
+    @property
+    def by_reason(self) -> Mapping[str, int]:
+        """How many wait, by the severest of their reasons: with 0, those that no longer wait."""
+        return self._by_reason
+
+    def overdue_ms(self, now_ms: int) -> int:
+        """
+        For how long what is decided again next has been due; 0 where nothing is.
+
+        To be asked once in a while: what an event woke counts from when it was first found here.
+        """
+        while self._due and not self._is_current(*self._due[0]):
+            heappop(self._due)
+        since = [self._due[0][0]] if self._due else []
+        if self._soon:
+            if self._woken_at is None:
+                self._woken_at = now_ms
+            since.append(self._woken_at)
+        return max(0, now_ms - min(since, default=now_ms))
+
+    def _is_current(self, due_at: int, offset: int) -> bool:
+        """Whether what the row of times says of a hold still holds."""
+        held = self._held.get(offset)
+        return held is not None and held.due_at == due_at
+
     def add(self, held: Held) -> None:
         """Add a hold; one of the same request gives way."""
         offset = held.offset
         if offset in self._held:
             self.remove(offset)
         self._held[offset] = held
+        self._by_reason[held.reasons[0]] += 1
         heappush(self._due, (held.due_at, offset))
         if len(self._due) > 2 * len(self._held) + _FEW:
             # Those settled before their time would stay until it comes, two weeks later.
@@ -147,6 +175,7 @@ class Waiting:
         """Take a hold away: it is settled, or being decided."""
         held = self._held.pop(offset, None)
         if held is not None:
+            self._by_reason[held.reasons[0]] -= 1
             self._by_policy.discard(offset)
             _leave(self._by_campaign, held.campaign_id, offset)
             _leave(self._by_subject, held.subject_id, offset)
@@ -169,12 +198,13 @@ class Waiting:
             held = self.remove(offset)
             if held is not None:
                 taken.append(held)
+        if not self._soon:
+            self._woken_at = None
         while self._due and self._due[0][0] <= now_ms and len(taken) < most:
             due_at, offset = heappop(self._due)
-            known = self._held.get(offset)
-            if known is not None and known.due_at == due_at:
+            if self._is_current(due_at, offset):
+                taken.append(self._held[offset])
                 self.remove(offset)
-                taken.append(known)
         return taken
 
     def put_back(self, taken: Iterable[Held]) -> None:

@@ -249,6 +249,22 @@ class RequestLag(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class HoldsWaiting(Fact):
+    """What a partition holds by reason, and for how long the first that is due has been due."""
+
+    METRICS = (metrics.WAITING_HOLDS, metrics.OVERDUE_HOLDS_SECONDS)
+
+    partition: int
+    by_reason: Mapping[str, int]
+    overdue_seconds: float
+
+    def record(self, series: Series) -> None:
+        for reason, count in self.by_reason.items():
+            series.set(metrics.WAITING_HOLDS, count, self.partition, reason)
+        series.set(metrics.OVERDUE_HOLDS_SECONDS, self.overdue_seconds, self.partition)
+
+
+@dataclass(frozen=True, slots=True)
 class Rebalanced(Fact):
     """
     These partitions came to this gate or left it.
@@ -260,6 +276,7 @@ class Rebalanced(Fact):
         *(metrics.REBALANCES, metrics.ASSIGNED_PARTITIONS, metrics.STALLED_PARTITIONS),
         *(metrics.STATE_LAG_RECORDS, metrics.STATE_LAG_SECONDS),
         *(metrics.REQUEST_LAG_RECORDS, metrics.REQUEST_LAG_SECONDS),
+        *(metrics.WAITING_HOLDS, metrics.OVERDUE_HOLDS_SECONDS),
         *(metrics.RESTORE_RATIO, metrics.RESTORE_RECORDS, metrics.WORKER_LAG_RECORDS),
     )
     LEVEL = LogLevel.INFO
@@ -280,6 +297,8 @@ class Rebalanced(Fact):
                 metrics.STATE_LAG_SECONDS,
                 metrics.REQUEST_LAG_RECORDS,
                 metrics.REQUEST_LAG_SECONDS,
+                metrics.WAITING_HOLDS,
+                metrics.OVERDUE_HOLDS_SECONDS,
                 metrics.RESTORE_RATIO,
                 metrics.RESTORE_RECORDS,
                 metrics.WORKER_LAG_RECORDS,

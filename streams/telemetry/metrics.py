@@ -149,6 +149,18 @@ REQUEST_LAG_SECONDS = Instrument(
     "How long the oldest of them has been waiting, as far as the gate knows; 0 when none waits.",
     (PARTITION,),
 )
+WAITING_HOLDS = Instrument(
+    "consent_gate_waiting_holds",
+    Kind.GAUGE,
+    "Messages that are held now, each by the severest of its reasons.",
+    (PARTITION, REASON),
+)
+OVERDUE_HOLDS_SECONDS = Instrument(
+    "consent_gate_overdue_holds_seconds",
+    Kind.GAUGE,
+    "How long the first of them that is to be decided again has been due; 0 when none is.",
+    (PARTITION,),
+)
 DECISION_LATENCY = Instrument(
     "consent_gate_decision_latency_seconds",
     Kind.HISTOGRAM,

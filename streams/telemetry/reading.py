@@ -115,6 +115,8 @@ class Summary:
     stalled: dict[str, list[int]]
     state_lag: dict[str, Lag]
     request_lag: Lag
+    waiting_holds: dict[str, int]
+    overdue_holds_seconds: float
     restoring: dict[int, float] = field(default_factory=dict)
 
 
@@ -159,6 +161,12 @@ def summarise(now: Reading, earlier: Reading | None = None) -> Summary:
         request_lag=Lag(
             round(now.total(metrics.REQUEST_LAG_RECORDS)),
             max(now.samples.get(metrics.REQUEST_LAG_SECONDS.name, {}).values(), default=0.0),
+        ),
+        waiting_holds={
+            reason: round(n) for (reason,), n in now.by(metrics.WAITING_HOLDS, "reason").items()
+        },
+        overdue_holds_seconds=max(
+            now.samples.get(metrics.OVERDUE_HOLDS_SECONDS.name, {}).values(), default=0.0
         ),
         restoring={
             int(number): float(partition["restored"])

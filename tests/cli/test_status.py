@@ -64,6 +64,13 @@ consent_gate_request_lag_records{partition="2"} 234
 # TYPE consent_gate_request_lag_seconds gauge
 consent_gate_request_lag_seconds{partition="1"} 12.5
 consent_gate_request_lag_seconds{partition="2"} 2
+# TYPE consent_gate_waiting_holds gauge
+consent_gate_waiting_holds{partition="1",reason="QUIET_HOURS"} 1200
+consent_gate_waiting_holds{partition="2",reason="QUIET_HOURS"} 34
+consent_gate_waiting_holds{partition="2",reason="FREQUENCY"} 0
+# TYPE consent_gate_overdue_holds_seconds gauge
+consent_gate_overdue_holds_seconds{partition="1"} 0
+consent_gate_overdue_holds_seconds{partition="2"} 7.5
 """
 READYZ = {
     "ready": False,
@@ -123,6 +130,7 @@ def test_a_gate_s_own_words_are_drawn() -> None:
     assert shown["invite"] == "allowed 0, quarantined 0, dropped 200"
     assert shown["blocks"] == "NO_CONSENT 200"
     assert shown["holds"] == "CAMPAIGN_PAUSED 7"
+    assert shown["held now"] == "QUIET_HOURS 1,234, the first due for 7.5 s"
     assert shown["faults"] == "STATE_UNDECODABLE 1"
     assert shown["dead letters, sms.requested"] == "undecodable 3"
     assert shown["lost"] == "sms.requested 5"

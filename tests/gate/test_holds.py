@@ -15,6 +15,7 @@ from streams.policy import declared_caps
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import Campaign, CampaignState, ConsentKind
 from streams.records.requests import Occasion
+from streams.telemetry import metrics
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.test_kill import gate_process
 from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
@@ -126,6 +127,9 @@ def test_a_new_policy_version_decides_what_the_old_one_could_not(bed: Bed) -> No
     bed.flush()
     with bed.ready_gate() as running:
         assert bed.decided(1)["raffle"].reasons == ("PURPOSE_UNKNOWN",)
+        where = (str(bed.partition(PEOPLE[0])), "PURPOSE_UNKNOWN")
+        told = running.telemetry.values
+        wait_for(lambda: told(metrics.WAITING_HOLDS).get(where) == 1, what="for it to be told")
         manifest = bed.folder / "policy" / "policy.yaml"
         text = manifest.read_text("utf-8")
         manifest.write_text(text.replace("purposes:\n", "purposes:\n  raffle: A draw.\n", 1))
@@ -139,6 +143,7 @@ def test_a_new_policy_version_decides_what_the_old_one_could_not(bed: Bed) -> No
         )
         assert again.request_offset == of(bed, "raffle")[0].request_offset
         assert not held_now(bed)
+        wait_for(lambda: told(metrics.WAITING_HOLDS).get(where) == 0, what="for its end to be told")
 
 
 def test_what_is_of_no_use_any_more_and_what_was_erased_is_dropped_where_it_waits(bed: Bed) -> None:

@@ -49,6 +49,43 @@ def test_what_is_due_first_is_taken_first_and_no_more_than_asked_for() -> None:
     assert len(waiting) == 0
 
 
+def test_how_many_wait_is_known_by_the_severest_reason_of_each() -> None:
+    waiting = Waiting()
+    waiting.add(a_hold(1, reasons=("POLICY_ERROR", "QUIET_HOURS"), hold_until=NOON + HOUR))
+    waiting.add(a_hold(2, reasons=("QUIET_HOURS",), hold_until=NOON + HOUR))
+    waiting.add(a_hold(2, reasons=("FREQUENCY",), hold_until=NOON + HOUR, attempt=1))
+    assert waiting.by_reason == {"POLICY_ERROR": 1, "QUIET_HOURS": 0, "FREQUENCY": 1}
+    waiting.put_back(waiting.take(NOON + 2 * HOUR, 1))
+    assert waiting.by_reason == {"POLICY_ERROR": 1, "QUIET_HOURS": 0, "FREQUENCY": 1}
+    waiting.take(NOON + 2 * HOUR, 2)
+    assert not any(waiting.by_reason.values())
+
+
+def test_holds_are_overdue_from_their_time_on_until_they_are_decided() -> None:
+    waiting = Waiting()
+    assert waiting.overdue_ms(NOON) == 0
+    waiting.add(a_hold(1, valid_until=NOON + 1_000))
+    waiting.add(a_hold(2, valid_until=NOON + 3_000))
+    waiting.add(a_hold(3, valid_until=NOON + 500))
+    waiting.remove(3)  # settled before its time
+    assert waiting.overdue_ms(NOON + 1_000) == 0
+    assert waiting.overdue_ms(NOON + 9_000) == 8_000
+    waiting.take(NOON + 9_000, 1)
+    assert waiting.overdue_ms(NOON + 9_000) == 6_000
+
+
+def test_what_was_woken_is_overdue_from_when_it_was_first_found_to_wait() -> None:
+    waiting = Waiting()
+    for offset in (1, 2):
+        waiting.add(a_hold(offset, reasons=("POLICY_ERROR",)))
+    waiting.policy_changed()
+    assert waiting.overdue_ms(NOON) == 0
+    waiting.take(NOON, 1)
+    assert waiting.overdue_ms(NOON + 2_000) == 2_000
+    waiting.put_back(waiting.take(NOON + 3_000, 1))
+    assert waiting.overdue_ms(NOON + 4_000) == 0, "it was looked at meanwhile"
+
+
 @pytest.mark.parametrize(
     ("reasons", "change"),
     [

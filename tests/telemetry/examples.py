@@ -35,6 +35,7 @@ HOT: tuple[Fact, ...] = (
     facts.TransactionEnded(TransactionResult.COMMITTED, 0.02),
     facts.StateLag(1, CONSENT_EVENTS, records=5, seconds=0.5),
     facts.RequestLag(1, records=7, seconds=2.5),
+    facts.HoldsWaiting(1, {"QUIET_HOURS": 4}, overdue_seconds=1.5),
     facts.ConsentEventsFolded(
         {(ConsentKind.WITHDRAWN, "applied"): 1, ("GRANTED", Refusal.LATE): 1}
     ),
