@@ -190,6 +190,10 @@ class LinkRegister:
         for paths in self._by_host.values():
             paths.sort(key=lambda entry: len(entry[0]), reverse=True)
 
+    def lists(self, link_class: LinkClass) -> bool:
+        """Whether any place of this class is known."""
+        return any(known is link_class for places in self._by_host.values() for _, known in places)
+
     def classes(self, body: str) -> frozenset[LinkClass]:
         """Give the classes of all places that ``body`` leads to; none for a text without a link."""
         if _MAY_LEAD.search(body) is None:

@@ -38,6 +38,10 @@ class Words:
             for folded in dict.fromkeys(" ".join(word.casefold().split()) for word in words)
         ]
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._words)
+
     def stand_in(self, folded: str) -> bool:
         """Whether one of them stands in a text, which was casefolded."""
         for word, alone_before, alone_behind in self._words:

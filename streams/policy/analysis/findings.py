@@ -10,6 +10,7 @@ from itertools import combinations
 
 from streams.policy.analysis.outcomes import Analysis, Stretch, final
 from streams.policy.analysis.space import FactTuple, Region
+from streams.policy.analysis.unlisted import unlisted
 from streams.policy.documents import Document
 from streams.policy.manifest import MANIFEST, Manifest
 from streams.policy.mistakes import Mistakes
@@ -23,6 +24,7 @@ class FindingKind(Enum):
     CONTRADICTORY_HOLDS = "contradictory-holds"
     SUPERFLUOUS = "superfluous"
     GAP = "gap"
+    UNLISTED = "unlisted"
 
     @property
     def mistake(self) -> bool:
@@ -36,8 +38,8 @@ class Finding:
     One thing found, on the UTC days from ``first`` on and before ``end``; null: no limit.
 
     ``rules`` are the ids that it is about, the one at ``file`` and ``line`` first; none for a gap.
-    ``count`` is the number of fact tuples concerned and ``example`` the one that says least; null
-    where no message can have one.
+    ``count`` is the number of fact tuples concerned and ``example`` the one that says least; 0 and
+    null where no message can have one, and for what is not listed, which is about all messages.
     """
 
     kind: FindingKind
@@ -58,7 +60,7 @@ def findings(analysis: Analysis) -> list[Finding]:
 
     What is so on several adjoining stretches of days is said once.
     """
-    found = [*_never_match(analysis)]
+    found = [*_never_match(analysis), *_unlisted(analysis)]
     for stretch in analysis.stretches:
         rules = [
             rule
@@ -108,6 +110,21 @@ def _never_match(analysis: Analysis) -> Iterator[Finding]:
                 f"{rule.id} can never match: no message has such facts",
                 "mend its condition, or take the rule out",
             )
+
+
+def _unlisted(analysis: Analysis) -> Iterator[Finding]:
+    for each in unlisted(analysis):
+        first, *more = each.rules
+        others = f" and {len(more)} more rule{'s' * (len(more) > 1)} look" if more else " looks"
+        where = "" if each.laws is None else f" under {' and '.join(law.name for law in each.laws)}"
+        yield Finding(
+            FindingKind.UNLISTED,
+            first.file,
+            first.line,
+            tuple(rule.id for rule in each.rules),
+            f"{first.id}{others} at {each.fact}, but{where} {each.what}",
+            f"{each.remedy}, or leave it at that",
+        )
 
 
 def _contradictory(analysis: Analysis, rules: list[Rule]) -> Iterator[Finding]:

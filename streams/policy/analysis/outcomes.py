@@ -75,17 +75,18 @@ class Analysis:
         )
         """The tuples that reach the rules."""
         tables = Tables(policy, self.space)
-        self._matches = {rule.id: tables.region(rule) & self.judged for rule in policy.rules}
+        # Not by id: packs of several laws may be one folder.
+        self._matches = {rule: tables.region(rule) & self.judged for rule in policy.rules}
 
     def matches(self, rule: Rule) -> Region:
         """The tuples that reach the rules and that ``rule`` matches."""
-        return self._matches[rule.id]
+        return self._matches[rule]
 
     def union(self, rules: Iterable[Rule]) -> Region:
         """The tuples that any of these rules matches."""
         region = self.space.nothing
         for rule in rules:
-            region |= self._matches[rule.id]
+            region |= self._matches[rule]
         return region
 
     @cached_property

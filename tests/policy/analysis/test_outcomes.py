@@ -15,13 +15,15 @@ from hypothesis import strategies as st
 from streams.policy.analysis.outcomes import Analysis, Stretch
 from streams.policy.analysis.space import FactSpace, Region
 from streams.policy.facts import Facts, assess, nothing_known
-from streams.policy.policy import Policy, load_policy
+from streams.policy.policy import Policy, load_policy, load_policy_files
 from streams.policy.rules import Rule, Then
 from streams.policy.verdicts import Allow, Drop
+from streams.policy.vocabulary import Jurisdiction
 from streams.records import events
 from streams.records.events import Origin, Source
 from streams.records.requests import SmsRequested
 from streams.records.subject import Membership, SubjectState
+from tests.policy import mistakes_table
 from tests.policy.analysis.brute import (
     PURPOSES,
     facts_of,
@@ -240,6 +242,21 @@ def test_a_state_that_cannot_be_read_and_an_undeclared_purpose_never_reach_the_r
     undeclared = analysis.space.smallest(outcomes.undeclared)
     assert undeclared is not None
     assert undeclared["purpose"] == "otp"
+
+
+def test_one_folder_may_be_the_pack_of_several_laws() -> None:
+    files = {
+        "policy.yaml": mistakes_table.WHOLE,
+        "../own/policy.yaml": mistakes_table.PACK,
+        "../own/rules.yaml": mistakes_table.PACK_RULES,
+    }
+    analysis = Analysis(load_policy_files(files, "here"))
+    regions = [analysis.matches(rule) for rule in analysis.policy.rules]
+    assert len(regions) == len(Jurisdiction)
+    for place, law in enumerate(("CN", "US", "EU", "CA", "OTHER")):
+        here = analysis.space.where("jurisdiction", [law])
+        assert [analysis.space.holds(region & here) for region in regions].index(True) == place
+        assert sum(analysis.space.holds(region & here) for region in regions) == 1
 
 
 def test_comments_brackets_and_choices_are_taken_apart_as_cel_reads_them() -> None:
