@@ -480,7 +480,7 @@ class Gate:
         self._assignment.restore_all()
         while not self._stopping:
             self._health.beat()
-            # All partitions are paused: nothing comes, but rebalances are answered meanwhile.
+            # No partition is LIVE: nothing comes, but rebalances are answered meanwhile.
             self._intake.take(0, 0, 1)
             try:
                 self._transactor.restart()

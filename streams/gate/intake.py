@@ -145,7 +145,7 @@ class Intake:
         code = error.code()
         if code in _GONE and partition is not None:
             owned = self._assignment.owned(partition)
-            # Before a partition is sought its offset is a placeholder: that says nothing.
+            # Of one that waits the error is of before, and comes again once it is read again.
             if owned is not None and owned.phase is Phase.LIVE:
                 self._telemetry.emit(RecordsLost(SMS_REQUESTED, partition, 1))  # at least
                 self._assignment.hold(

@@ -14,7 +14,7 @@ class Phase(Enum):
     """
     Where a partition is on its way to being decided.
 
-    Its requests are paused in every phase but LIVE.
+    Its requests are read in no phase but LIVE.
     """
 
     RESTORING = auto()

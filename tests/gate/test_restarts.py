@@ -7,8 +7,11 @@ same state and decides nothing twice. With another subject-id key it must not be
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,18 +28,20 @@ from confluent_kafka.admin import OffsetSpec
 from streams.broker.cluster import EmbeddedKafka
 from streams.errors import Aborted, SecretsError
 from streams.gate import assembly
+from streams.gate.gate import Gate
+from streams.gate.owned import Phase
 from streams.kafka.clients import producer_config
 from streams.records.events import ConsentEvidence, ConsentKind
 from streams.records.subject import SubjectState
 from streams.sealing.secrets_folder import init_secrets
 from streams.state.restore import COPY_USABLE_MS
 from streams.state.store import PartitionWrite, Store, boot_id
-from streams.telemetry.labels import RestoreKind
+from streams.telemetry.labels import RestoreKind, StallCause
 from streams.telemetry.metrics import RESTORES
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.short_lived_gate import hasty
 from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
-from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -115,6 +120,71 @@ def ask_in_transactions(bed: Bed, people: list[str], *, commit: bool) -> None:
 def ends(bed: Bed) -> dict[TopicPartition, int]:
     asked = {TopicPartition(bed.topics.requests, n): OffsetSpec.latest() for n in (0, 1)}
     return {tp: int(answer.result().offset) for tp, answer in bed.admin.list_offsets(asked).items()}
+
+
+@pytest.mark.parametrize("already_decided", [0, 3])
+def test_a_gate_begins_to_read_requests_at_its_position_and_asks_for_no_other_place(
+    bed: Bed, already_decided: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    The client may go on from wherever it was first told to begin: see assignment.py.
+
+    It asks for an end in any case, and passes requests over only if the position becomes known just
+    then. So its own log is what tells.
+    """
+    number = a_number(1)
+    partition, topic = bed.partition(number), bed.topics.requests
+    if already_decided:
+        ask(bed, number, already_decided)
+        with bed.ready_gate():
+            bed.decided(already_decided)
+    with (
+        caplog.at_level(logging.DEBUG, "streams.kafka.librdkafka"),
+        bed.ready_gate(kafka={**bed.settings.kafka, "debug": "topic"}),
+    ):
+        ask(bed, number, 2)
+        bed.decided(already_decided + 2)
+    said = [r.getMessage() for r in caplog.records if f"{topic} [{partition}]" in r.getMessage()]
+    begun = [
+        m[1] for line in said if (m := re.search(r"Start fetch for .* at (.*) \(leader", line))
+    ]
+    assert f"offset {already_decided}" in begun
+    assert all(re.fullmatch(r"offset \d+", each) for each in begun)
+    assert not [line for line in said if "logical offset" in line]
+
+
+def test_a_partition_that_waited_while_another_began_goes_on(
+    bed: Bed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client keeps a partition paused through assignments without it."""
+    people = [next(n for n in map(a_number, range(99)) if bed.partition(n) == p) for p in (0, 1)]
+    turn: Callable[[Gate], None] = Gate.turn
+    done: list[str] = []
+
+    def eventful(gate: Gate) -> None:
+        first, second = (gate._assignment.owned(number) for number in (0, 1))
+        if first is not None and second is not None and second.phase is Phase.LIVE:
+            if first.phase is Phase.LIVE and not done:
+                gate._assignment.stall(first, StallCause.STATE_NOT_REACHED, {}, PATIENCE)
+                gate._assignment._read.discard(second.partition)
+                done.append("the first waits, the second begins")
+            elif first.phase is Phase.STALLED and gate._assignment._read == {1}:
+                first.not_before = 0.0
+                done.append("the first goes on")
+        turn(gate)
+
+    monkeypatch.setattr(Gate, "turn", eventful)
+    with bed.ready_gate():
+        wait_for(lambda: len(done) == 2, what="for both steps")
+        for number in people:
+            ask(bed, number, 1)
+        bed.decided(2)
+
+
+def ask(bed: Bed, number: str, count: int) -> None:
+    for _ in range(count):
+        bed.request(an_sms_requested(recipient=number, valid_until=None))
+    bed.flush()
 
 
 @pytest.mark.parametrize("last", ["committed", "aborted"])
