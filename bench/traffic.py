@@ -11,6 +11,12 @@ from streams.records.requests import SmsRequested
 PAUSED, ACTIVE = "winter-sale", "spring-sale"
 NAMES = tuple(f"{a}{b}" for a in ("An", "Ben", "Cla", "Do", "El") for b in ("na", "ny", "ra", "mi"))
 
+REGION = "DE"
+"""
+Where all recipients are: under the default policy a law without quiet hours, so that what passes
+does not depend on the hour of the run. Numbers in +999 say nothing of a place.
+"""
+
 
 def number(index: int) -> str:
     """Subject ``index`` as E.164, in a country code that is not assigned (+999)."""
@@ -53,4 +59,5 @@ def requests(count: int, subjects: int, now_ms: int, *, seed: int = 1) -> Iterat
             template_id=None,
             template_params={},
             body=f"{personal}20% off everything until Sunday. Reply STOP to end.",
+            region=REGION,
         )

@@ -2,7 +2,7 @@
 The scenes of the day: each is one kind of request, and what must come of it.
 
 A scene is a method that writes one request, or a STOP and then the request. What is expected is the
-default policy's answer; with another policy it is not compared.
+answer of ``policies/plain``; with another policy it is not compared.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Cast:
         self._numbers = count(1)
         self._about_to_decline = iter(people.of(Standing.ABOUT_TO_DECLINE))
         self._about_to_reply = iter(people.of(Standing.ABOUT_TO_REPLY))
-        # In turn: the default policy lets few invitations through to one person.
+        # In turn: the plain policy lets few invitations through to one person.
         self._invited_next = cycle(people.of(Standing.INVITABLE))
 
     # ----------------------------------------------------------------------------------- the case

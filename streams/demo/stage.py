@@ -33,6 +33,7 @@ from streams.config.loading import DEFAULT_FILE, ENVIRONMENT_PREFIX, load_settin
 from streams.errors import Stop
 from streams.kafka.clients import administering
 from streams.kafka.topics import apply
+from streams.resources import data_dir
 from streams.sealing.secrets_folder import init_secrets
 
 _READY_WITHIN_SECONDS: Final = 60.0
@@ -103,6 +104,11 @@ def staged(
         yield Stage(settings, folder / DEFAULT_FILE, logs, gate.url, worker.url, check)
 
 
+def demo_policy_dir() -> Path:
+    """Return the policy of which the day knows what it makes of each request, at every hour."""
+    return data_dir("policies") / "plain"
+
+
 def _installed(
     folder: Path, bootstrap_servers: str, partitions: int, log_level: LogLevel
 ) -> Settings:
@@ -116,6 +122,7 @@ def _installed(
         "instance_id": "demo",
         "state_dir": str(folder / "state"),
         "secrets_dir": str(secrets_dir),
+        "policy_dir": str(demo_policy_dir()),
         "http_port": gate_port,
         "worker_http_port": worker_port,
         "log_level": log_level.value,

@@ -27,10 +27,9 @@ from streams.testing.records import (
     an_sms_requested,
 )
 from streams.topology import CAMPAIGNS, NAMES_CONSENTS
-from tests.gate.bed import Bed, now_ms, wait_for
+from tests.gate.bed import PLAIN_POLICY, Bed, now_ms, wait_for
 
 PEOPLE = 24
-POLICIES = Path(__file__).parents[2] / "policies"
 
 NO_SALES = """\
   - id: no-spring
@@ -120,8 +119,8 @@ def kinds(number: str) -> dict[str, dict[str, Any]]:
 
 
 def policy_folder(folder: Path) -> Path:
-    """Copy the default policy to where it can be changed."""
-    shutil.copytree(POLICIES / "default", folder)
+    """Copy the plain policy to where it can be changed."""
+    shutil.copytree(PLAIN_POLICY, folder)
     return folder
 
 

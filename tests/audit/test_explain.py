@@ -23,13 +23,13 @@ from streams.records.decisions import (
     SmsDecision,
 )
 from streams.records.events import ConsentKind, Source
-from streams.resources import data_dir
 from streams.testing.records import A_DAY_MS, NOON, a_ledger_record, an_sms_decision
+from tests.gate.bed import PLAIN_POLICY
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(data_dir("policies") / "default")
+    return load_policy(PLAIN_POLICY)
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +251,7 @@ def test_every_code_has_a_meaning() -> None:
 
 
 def test_what_had_no_effect_is_told_as_that() -> None:
-    sound = load_policy(data_dir("policies") / "default")
+    sound = load_policy(PLAIN_POLICY)
     watched = "rules:\n  - " + "\n    ".join(
         (
             "id: more-strict",

@@ -21,11 +21,11 @@ from streams.kafka.placement import partition_of
 from streams.policy.policy import load_policy
 from streams.records.decisions import Outcome, PolicyArchived, SmsDecision
 from streams.records.events import ConsentKind
-from streams.resources import data_dir
 from streams.sealing.keyring import open_subject_ids
 from streams.testing.records import NOON, a_ledger_record, a_number, an_sms_decision
 from streams.topology import SMS_DECISIONS
 from tests.audit.conftest import PARTITIONS, GateLike
+from tests.gate.bed import PLAIN_POLICY
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def story(gate: GateLike, settings: Settings) -> int:
     """Somebody agreed, got a message, withdrew, and got none any more; returns the partition."""
     subject_id = open_subject_ids(settings.secrets_dir).of(RECIPIENT)
     partition = partition_of(RECIPIENT.encode(), PARTITIONS)
-    policy = load_policy(data_dir("policies") / "default")
+    policy = load_policy(PLAIN_POLICY)
     gate.policy(PolicyArchived(policy.version, policy.files, NOON))
     theirs: dict[str, Any] = {
         "subject_id": subject_id,
@@ -175,7 +175,7 @@ def test_a_decision_is_explained_by_its_request_id(run: Run, story: int) -> None
     assert "SUPPRESSED: The person stopped all messages." in words
     assert "What counted: 2025-12-31 12:00:00 UTC: withdrew" in words
     assert "Policy " in words
-    assert "(default, edition" in words
+    assert "(plain, edition" in words
 
 
 @pytest.mark.kafka

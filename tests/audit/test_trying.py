@@ -19,7 +19,7 @@ from streams.policy.facts import VOCABULARY, Facts
 from streams.policy.policy import Policy, load_policy
 from streams.policy.verdicts import Allow
 from streams.records.decisions import Outcome, Refusal
-from streams.resources import data_dir
+from tests.gate.bed import PLAIN_POLICY
 from tests.policy.messages import NOW, small
 from tests.policy.test_properties import facts
 
@@ -28,7 +28,7 @@ RECIPIENT = "+8613800000001"
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return load_policy(data_dir("policies") / "default")
+    return load_policy(PLAIN_POLICY)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_the_smallest_change_allows_and_no_smaller_one_does(
 
 @cache
 def shipped_analysis() -> Analysis:
-    return Analysis(load_policy(data_dir("policies") / "default"))
+    return Analysis(load_policy(PLAIN_POLICY))
 
 
 def _verdict(policy: Policy, recorded: dict[str, str]) -> object:

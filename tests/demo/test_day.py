@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +11,7 @@ from streams.contacts.splitting import Splitting
 from streams.demo.acts import Act, Expected, Fate, Setting
 from streams.demo.day import FEWEST_REQUESTS, Day, day_of
 from streams.demo.eve import entries_of
+from streams.demo.stage import demo_policy_dir
 from streams.errors import NotE164, Undecodable
 from streams.inbound import classify, load_lists
 from streams.inbound.meaning import Meaning
@@ -31,7 +31,7 @@ from streams.topology import CONSENT_EVENTS, SMS_REQUESTED
 from tests.demo.outcome import PARTITIONS, a_day, a_setting, withdrawal_of
 
 KEYWORDS = load_lists(data_dir("keywords"))
-POLICY_FOLDER = Path(__file__).parents[2] / "policies" / "default"
+POLICY_FOLDER = demo_policy_dir()
 POLICY = load_policy(POLICY_FOLDER)
 
 
@@ -103,7 +103,7 @@ def test_a_day_too_small_or_too_large_is_refused() -> None:
         day_of(a_setting(), FEWEST_REQUESTS - 1)
 
 
-def test_what_the_day_expects_is_what_the_default_policy_says() -> None:
+def test_what_the_day_expects_is_what_the_plain_policy_says() -> None:
     setting = a_setting()
     day = a_day(1000, setting)
     assert _outcomes_without_kafka(setting, day) == [
@@ -112,7 +112,7 @@ def test_what_the_day_expects_is_what_the_default_policy_says() -> None:
 
 
 @pytest.mark.parametrize("requests", [FEWEST_REQUESTS, 1000, 5000])
-def test_nobody_gets_so_many_messages_that_the_default_policy_holds_the_next(
+def test_nobody_gets_so_many_messages_that_the_plain_policy_holds_the_next(
     requests: int,
 ) -> None:
     passed = Counter(

@@ -12,7 +12,7 @@ from streams.audit.explain import explain
 from streams.demo.checks import Invariant, check
 from streams.demo.performance import Measured
 from streams.demo.report import Report, as_json, show
-from tests.demo.outcome import DEFAULT_VERSION, RUN, a_day, an_account
+from tests.demo.outcome import KNOWN_VERSION, RUN, a_day, an_account
 
 DAY = a_day()
 
@@ -26,7 +26,7 @@ def a_report() -> Report:
         account=account,
         measured=Measured(200, 1990.0, 12.3, 45.6, 78.9, 8, 56.7, 89.1, 200, 0.02),
         case=explain(case, None, ()),
-        invariants=tuple(check(account, DEFAULT_VERSION)),
+        invariants=tuple(check(account, KNOWN_VERSION)),
     )
 
 

@@ -185,7 +185,7 @@ def test_init_can_run_twice_and_every_service_can_read_its_settings_then(
     services: dict[str, Any], tmp_path: Path
 ) -> None:
     def here(text: str) -> str:
-        return text.replace(IN_CONTAINER, str(tmp_path)).replace("/policy", str(tmp_path))
+        return text.replace(IN_CONTAINER, str(tmp_path)).replace("/policies", str(tmp_path))
 
     command = [here(word) for word in services["init"]["command"]]
     for _ in range(2):

@@ -20,7 +20,6 @@ from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import Campaign, CampaignState, NameConsent
 from streams.records.requests import Initiator, InitiatorEvidence, NamedPerson, TextAuthor
 from streams.records.templates import Template, template_key
-from streams.resources import data_dir
 from streams.state.log_reader import At
 from streams.testing.records import (
     a_campaign,
@@ -30,7 +29,7 @@ from streams.testing.records import (
     a_template,
 )
 from tests.gate.asking import Asking
-from tests.gate.bed import Bed, RunningGate, now_ms
+from tests.gate.bed import PLAIN_POLICY, Bed, RunningGate, now_ms
 
 pytestmark = pytest.mark.kafka
 
@@ -43,10 +42,10 @@ def new_bed(kafka: EmbeddedKafka, folder: Path) -> Bed:
     """
     An installation whose recipient agreed to invitations and to marketing.
 
-    Its policy is the default one without caps: a play asks fifty times.
+    Its policy is the plain one without caps: a play asks fifty times.
     """
     policy = folder / "policy"
-    shutil.copytree(data_dir("policies") / "default", policy)
+    shutil.copytree(PLAIN_POLICY, policy)
     manifest = policy / "policy.yaml"
     text, caps = re.subn(r"^caps:\n(?:  - .*\n)+", "", manifest.read_text(), flags=re.MULTILINE)
     assert caps == 1

@@ -1,5 +1,5 @@
 """
-Fold, facts and the shipped policy together, on any events in any order: nothing more is allowed
+Fold, facts and the plain policy together, on any events in any order: nothing more is allowed
 than what was said allows.
 """
 
@@ -40,7 +40,7 @@ from tests.policy.messages import (
     CampaignTable,
     NameTable,
     confirmed_by_user,
-    default_policy,
+    plain_policy,
     request,
 )
 
@@ -57,7 +57,7 @@ unhurried = settings(deadline=None)
 
 @cache
 def shipped() -> Policy:
-    return default_policy()
+    return plain_policy()
 
 
 def messages() -> list[SmsRequested]:

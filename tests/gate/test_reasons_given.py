@@ -35,7 +35,7 @@ from streams.testing.records import (
 )
 from tests.gate.asking import Asking
 from tests.gate.bed import Bed, now_ms, wait_for
-from tests.policy.messages import default_policy
+from tests.policy.messages import plain_policy
 
 pytestmark = pytest.mark.kafka
 
@@ -248,7 +248,7 @@ NOT_ALONE: dict[Reason, tuple[Reason, ...]] = {
 
 
 def test_every_reason_that_the_policy_or_the_gate_gives_has_its_request_here() -> None:
-    by_rules = {rule.reason for rule in default_policy().rules if rule.reason is not None}
+    by_rules = {rule.reason for rule in plain_policy().rules if rule.reason is not None}
     assert GIVEN.keys() == by_rules | GIVEN_BY_THE_GATE
 
 

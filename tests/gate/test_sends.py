@@ -15,7 +15,7 @@ from streams.records.events import ConsentKind
 from streams.state import sends
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
+from tests.gate.bed import PLAIN_POLICY, QUICK_TAKEOVER, Bed, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -25,9 +25,8 @@ CAPS = "caps:\n  - {{purposes: [marketing], per: [campaign], most: {most}, windo
 
 
 def policy_with_caps(folder: Path, most: int, window: str) -> Path:
-    """The shipped policy, but with one cap: so many advertisements of a campaign."""
-    shipped = Path(__file__).parents[2] / "policies" / "default"
-    shutil.copytree(shipped, folder, dirs_exist_ok=True)
+    """The plain policy, but with one cap: so many advertisements of a campaign."""
+    shutil.copytree(PLAIN_POLICY, folder, dirs_exist_ok=True)
     manifest = folder / "policy.yaml"
     text = manifest.read_text("utf-8")
     before, _, rest = text.partition("caps:\n")

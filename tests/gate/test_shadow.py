@@ -50,7 +50,7 @@ from streams.testing.records import (
 )
 from streams.topology import SMS_REQUESTED, TopicNames
 from tests.gate.asking import Asking
-from tests.gate.bed import Bed, now_ms
+from tests.gate.bed import PLAIN_POLICY, Bed, now_ms
 
 CODECS = open_codecs()
 TOPICS = GateTopics.of(TopicNames())
@@ -75,7 +75,7 @@ def manifest(purposes: frozenset[str]) -> str:
 
 @cache
 def live() -> Policy:
-    return load_policy(PACKS / "default")
+    return load_policy(PLAIN_POLICY)
 
 
 @cache
@@ -230,7 +230,9 @@ states = st.none() | st.builds(
     st.sampled_from(tuple(Source)),
     st.sampled_from(((), (7,))),
 )
-candidates = st.sampled_from(("default", "cn", "us", "drops all", "raises", "raises reading"))
+candidates = st.sampled_from(
+    ("plain", "default", "cn", "us", "drops all", "raises", "raises reading")
+)
 
 
 @cache
@@ -266,7 +268,9 @@ def test_no_candidate_makes_any_decision_another(
 
 
 @settings(deadline=None)
-@given(asked=requests, state=states, name=st.sampled_from(("cn", "us", "eu", "ca", "default")))
+@given(
+    asked=requests, state=states, name=st.sampled_from(("cn", "us", "eu", "ca", "plain", "default"))
+)
 def test_the_shadow_is_what_the_candidate_decides_where_it_is_live(
     keyring: KeyRing, store: Store, asked: SmsRequested, state: SubjectState | None, name: str
 ) -> None:
@@ -327,7 +331,7 @@ def test_a_dated_rule_of_the_candidate_counts_from_its_day_on(
 @pytest.mark.parametrize("spoil", ["no manifest", "a mistake", "no folder"])
 def test_a_candidate_with_mistakes_is_told_and_is_none(tmp_path: Path, spoil: str) -> None:
     folder, telemetry = tmp_path / "candidate", Telemetry()
-    shutil.copytree(PACKS / "default", folder)
+    shutil.copytree(PLAIN_POLICY, folder)
     holder = CandidatePolicy(folder, telemetry)
     first = holder.current
     assert first is not None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +22,6 @@ from streams.policy.policy import Policy, load_policy
 from streams.policy.verdicts import Allow
 from streams.records.decisions import Outcome, QuarantinedSms, Shadow, SmsDecision
 from streams.records.events import Basis, Source
-from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.testing.records import (
     A_SUBJECT_ID,
@@ -33,9 +31,10 @@ from streams.testing.records import (
     a_subject_state,
     an_sms_requested,
 )
+from tests.gate.bed import PLAIN_POLICY
 
 CODECS = open_codecs()
-POLICY = load_policy(Path(data_dir("policies")) / "default")
+POLICY = load_policy(PLAIN_POLICY)
 VERDICTS = Verdicts(POLICY)
 WATCHED = Policy(
     name="watched",

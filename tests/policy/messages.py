@@ -21,7 +21,7 @@ RECIPIENT = "+8613800000001"
 USER = "+8613900000002"
 FRIEND = "+8613700000003"
 NOW = 1_800_000_000_000
-DEFAULT = Path(__file__).parents[2] / "policies" / "default"
+PLAIN = Path(__file__).parents[2] / "policies" / "plain"
 
 ORDER = Occasion("order", "4711")
 LOGIN = Occasion("login", "session-1")
@@ -50,8 +50,8 @@ class CampaignTable:
         return number in self._paused
 
 
-def default_policy() -> Policy:
-    return load_policy(DEFAULT)
+def plain_policy() -> Policy:
+    return load_policy(PLAIN)
 
 
 def request(**changes: object) -> SmsRequested:

@@ -7,7 +7,7 @@ import pytest
 from streams.errors import PolicyInvalid
 from streams.policy.caps import REPEATED_WITHIN_MS, UNCAPPED, Cap, Caps, Send, kind_of
 from streams.policy.policy import Policy, load_policy_files
-from tests.policy.messages import default_policy
+from tests.policy.messages import plain_policy
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
@@ -89,7 +89,7 @@ GOOD = "{purposes: [marketing], per: [campaign], most: 3, window: 24h}"
 
 
 def caps_of(text: str) -> Policy:
-    files = dict(default_policy().files)
+    files = dict(plain_policy().files)
     before, _, rest = files["policy.yaml"].partition("caps:\n")
     _, _, rules = rest.partition("\nrules:")
     files["policy.yaml"] = f"{before}caps:\n  - {text}\n\nrules:{rules}"
@@ -100,7 +100,7 @@ def test_a_policy_declares_its_caps() -> None:
     policy = caps_of(GOOD)
     assert policy.caps.fewest(SPRING) == 3
     assert policy.caps.slot_at(SPRING, sent(1, 2, 3), NOW) == NOW + 21 * HOUR
-    assert policy.version != default_policy().version
+    assert policy.version != plain_policy().version
 
 
 @pytest.mark.parametrize(

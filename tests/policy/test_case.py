@@ -11,17 +11,17 @@ from streams.policy.cases.cases import read_cases
 from streams.policy.manifest import TESTS
 from streams.policy.policy import Policy
 from streams.records.decisions import Outcome
-from tests.policy.messages import DEFAULT, default_policy
+from tests.policy.messages import PLAIN, plain_policy
 
 
 @pytest.fixture(scope="module")
 def policy() -> Policy:
-    return default_policy()
+    return plain_policy()
 
 
 @pytest.fixture(scope="module")
 def tried(policy: Policy) -> dict[str, Tried]:
-    cases = read_cases(TESTS, (DEFAULT / TESTS).read_text("utf-8"), str(DEFAULT))
+    cases = read_cases(TESTS, (PLAIN / TESTS).read_text("utf-8"), str(PLAIN))
     return {case.id: try_case(case, policy, 30) for case in cases}
 
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from streams.cli.policy import policy_app
 from streams.errors import PolicyInvalid
 from streams.policy.policy import load_policy
-from tests.policy.messages import DEFAULT
+from tests.policy.messages import PLAIN
 
 CASES = """\
 id: a-stop
@@ -29,16 +29,16 @@ at: 2026-05-01T10:00:00Z
 recipient: "+8613800000001"
 history:
   - consent_event: {kind: GRANTED, purpose: marketing, basis: EXPRESS}
-request: {purpose: marketing}
+request: {purpose: marketing, body: 拒收请回复R}
 expect: {verdict: DROPPED, reasons: [NO_CONSENT]}
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The shipped policy, to be changed."""
+    """The plain policy, to be changed."""
     copy = tmp_path / "policy"
-    shutil.copytree(DEFAULT, copy)
+    shutil.copytree(PLAIN, copy)
     return copy
 
 
@@ -49,7 +49,7 @@ def run(*arguments: str | Path) -> Result:
 def test_cases_are_decided_for_programs_by_their_ids(tmp_path: Path) -> None:
     file = tmp_path / "cases.yaml"
     file.write_text(CASES, "utf-8")
-    told = json.loads(run("try", file, "--policy", DEFAULT, "--json").stdout)
+    told = json.loads(run("try", file, "--policy", PLAIN, "--json").stdout)
     assert {name: each["verdict"] for name, each in told.items()} == {
         "a-stop": "DROPPED",
         "a-yes": "ALLOWED",
@@ -71,7 +71,7 @@ def test_cases_are_decided_for_people(tmp_path: Path) -> None:
 def test_a_file_of_cases_that_cannot_be_read_is_a_mistake_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "cases.yaml"
     file.write_text(CASES.replace("purpose: marketing}", "purpose: }", 1), "utf-8")
-    result = run("try", file, "--policy", DEFAULT)
+    result = run("try", file, "--policy", PLAIN)
     assert isinstance(result.exception, PolicyInvalid)
     assert str(result.exception).startswith(f"{file}:7:")
     for content in (b"id: \xff", None):
@@ -82,9 +82,9 @@ def test_a_file_of_cases_that_cannot_be_read_is_a_mistake_with_its_place(tmp_pat
 
 
 def test_the_policy_that_ships_passes_its_tests_and_they_show_every_rule() -> None:
-    result = run("test", DEFAULT, "--coverage")
+    result = run("test", PLAIN, "--coverage")
     assert result.exit_code == 0, result.stdout
-    rules = len(load_policy(DEFAULT).rules)
+    rules = len(load_policy(PLAIN).rules)
     assert f", 0 not; {rules} of {rules} rules shown" in result.stdout
 
 
@@ -124,8 +124,8 @@ def test_a_rule_that_no_case_shows_fails_with_coverage(folder: Path) -> None:
 
 
 def line_of(rule_id: str) -> int:
-    """Where a rule of the shipped policy begins in ``person.yaml``."""
-    lines = (DEFAULT / "person.yaml").read_text("utf-8").splitlines()
+    """Where a rule of the plain policy begins in ``person.yaml``."""
+    lines = (PLAIN / "person.yaml").read_text("utf-8").splitlines()
     return lines.index(f"  - id: {rule_id}") + 1
 
 
@@ -138,7 +138,7 @@ def test_tests_are_no_part_of_the_policy(folder: Path) -> None:
     before = load_policy(folder)
     (folder / "tests.yaml").write_text("no tests: [at all\n", "utf-8")
     after = load_policy(folder)
-    assert after.version == before.version == load_policy(DEFAULT).version
+    assert after.version == before.version == load_policy(PLAIN).version
     assert "tests.yaml" not in after.files
 
 
@@ -146,19 +146,19 @@ def test_a_diff_tells_what_flips_and_which_rule_does_it(folder: Path) -> None:
     rules = folder / "person.yaml"
     text = rules.read_text("utf-8")
     rules.write_text(text.replace("&& basis in [Basis.IMPLIED,", "&& basis in ["), "utf-8")
-    result = run("diff", DEFAULT, folder)
+    result = run("diff", PLAIN, folder)
     assert result.exit_code == 0
     assert "DROPPED -> ALLOWED" not in result.stdout
     bases = folder / "bases.yaml"
     bases.write_text(bases.read_text("utf-8").replace("&& basis == Basis.EXPRESS ", ""), "utf-8")
 
-    result = run("diff", DEFAULT, folder)
+    result = run("diff", PLAIN, folder)
 
     assert "  DROPPED -> ALLOWED: " in result.stdout
     line = line_of("consent-not-express")
     objects_no_more = f"rule consent-not-express of A (person.yaml:{line}) objects no more: "
     assert objects_no_more in result.stdout
-    told = json.loads(run("diff", DEFAULT, folder, "--json").stdout)
+    told = json.loads(run("diff", PLAIN, folder, "--json").stdout)
     (period,) = told["periods"]
     flips = {(flip["from"], flip["to"]): flip for flip in period["flips"]}
     flip = flips["DROPPED", "ALLOWED"]
@@ -171,6 +171,6 @@ def test_a_diff_tells_what_flips_and_which_rule_does_it(folder: Path) -> None:
 
 def test_a_diff_with_a_policy_that_cannot_be_used_says_which(folder: Path) -> None:
     (folder / "person.yaml").write_text("rules: []\n", "utf-8")
-    result = run("diff", DEFAULT, folder)
+    result = run("diff", PLAIN, folder)
     assert result.exit_code == 3
     assert f"{folder} cannot be used: one mistake" in result.stderr

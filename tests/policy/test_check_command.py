@@ -11,14 +11,14 @@ from typer.testing import CliRunner
 
 from streams.cli.policy import policy_app
 from streams.policy.policy import load_policy
-from tests.policy.messages import DEFAULT
+from tests.policy.messages import PLAIN
 
 
 @pytest.fixture
 def broken(tmp_path: Path) -> Path:
-    """The shipped policy with two mistakes in it."""
+    """The plain policy with two mistakes in it."""
     folder = tmp_path / "broken"
-    shutil.copytree(DEFAULT, folder)
+    shutil.copytree(PLAIN, folder)
     rules = folder / "person.yaml"
     text = rules.read_text("utf-8")
     text = text.replace("Erasure.ERASED", "Erasure.ERASD").replace("then: drop", "then: drip", 1)
@@ -27,9 +27,9 @@ def broken(tmp_path: Path) -> Path:
 
 
 def test_a_sound_policy_is_summed_up() -> None:
-    result = CliRunner().invoke(policy_app, ["check", str(DEFAULT)])
+    result = CliRunner().invoke(policy_app, ["check", str(PLAIN)])
     assert result.exit_code == 0
-    loaded = load_policy(DEFAULT)
+    loaded = load_policy(PLAIN)
     assert loaded.version in result.stdout
     assert f"rules     {len(loaded.rules)}" in result.stdout
     assert "purpose, state, consent" in result.stdout
@@ -46,8 +46,8 @@ def test_every_mistake_is_printed_and_the_exit_status_says_so(broken: Path) -> N
 
 
 def test_programs_read_json(broken: Path) -> None:
-    sound = json.loads(CliRunner().invoke(policy_app, ["check", "--json", str(DEFAULT)]).stdout)
-    assert (sound["valid"], sound["policy"]) == (True, "default")
+    sound = json.loads(CliRunner().invoke(policy_app, ["check", "--json", str(PLAIN)]).stdout)
+    assert (sound["valid"], sound["policy"]) == (True, "plain")
 
     result = CliRunner().invoke(policy_app, ["check", "--json", str(broken)])
     unsound = json.loads(result.stdout)
@@ -76,7 +76,7 @@ TWICE = """
 
 
 def changed(folder: Path, more: str) -> Path:
-    shutil.copytree(DEFAULT, folder, dirs_exist_ok=True)
+    shutil.copytree(PLAIN, folder, dirs_exist_ok=True)
     with (folder / "person.yaml").open("a", encoding="utf-8") as rules:
         rules.write(more)
     return folder

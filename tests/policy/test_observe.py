@@ -23,7 +23,7 @@ from streams.policy.facts import Facts, nothing_known
 from streams.policy.policy import Policy, load_policy, load_policy_files
 from streams.policy.rules import Rule
 from streams.policy.vocabulary import State
-from tests.policy.messages import DEFAULT, NOW, default_policy
+from tests.policy.messages import NOW, PLAIN, plain_policy
 from tests.policy.test_mistakes import MANIFEST, mistakes_of, rule
 from tests.policy.test_properties import facts, shipped, unhurried
 
@@ -53,8 +53,8 @@ def with_rules(rules: tuple[Rule, ...]) -> Policy:
 
 
 def watched(folder: Path, more: str = WATCHED) -> Path:
-    """The shipped policy with one more rule, to observe."""
-    shutil.copytree(DEFAULT, folder, dirs_exist_ok=True)
+    """The plain policy with one more rule, to observe."""
+    shutil.copytree(PLAIN, folder, dirs_exist_ok=True)
     with (folder / "person.yaml").open("a", encoding="utf-8") as rules:
         rules.write(more)
     return folder
@@ -111,7 +111,7 @@ def test_one_that_does_not_answer_counts(tmp_path: Path) -> None:
     policy = load_policy(watched(tmp_path))
     silent = replace(policy.observed[0], condition=GivesNoAnswer())  # type: ignore[arg-type]
     assert policy.matching((silent,), nothing_known("marketing")) == (silent,)
-    assert policy.verdict(nothing_known("otp"), NOW) == default_policy().verdict(
+    assert policy.verdict(nothing_known("otp"), NOW) == plain_policy().verdict(
         nothing_known("otp"), NOW
     )
 
@@ -146,15 +146,15 @@ def test_false_enforces_it() -> None:
 def test_an_analysis_does_not_see_it_and_the_check_lists_it(tmp_path: Path) -> None:
     folder = watched(tmp_path)
     seen = [replace(each, example=None) for each in findings(Analysis(load_policy(folder)))]
-    assert seen == [replace(each, example=None) for each in findings(Analysis(default_policy()))]
+    assert seen == [replace(each, example=None) for each in findings(Analysis(plain_policy()))]
 
     told = CliRunner().invoke(policy_app, ["check", str(folder)])
     assert told.exit_code == 0
     assert "observed  no-mornings" in told.stdout
-    assert f"rules     {len(default_policy().rules)}" in told.stdout
+    assert f"rules     {len(plain_policy().rules)}" in told.stdout
     sound = json.loads(CliRunner().invoke(policy_app, ["check", "--json", str(folder)]).stdout)
     assert sound["observed"] == ["no-mornings"]
-    assert "observed" not in CliRunner().invoke(policy_app, ["check", str(DEFAULT)]).stdout
+    assert "observed" not in CliRunner().invoke(policy_app, ["check", str(PLAIN)]).stdout
 
 
 def test_a_case_that_is_tried_shows_what_was_observed(tmp_path: Path) -> None:

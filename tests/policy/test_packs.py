@@ -19,10 +19,8 @@ from streams.policy.vocabulary import Jurisdiction
 from streams.records.decisions import Outcome
 
 POLICIES = Path(__file__).parents[2] / "policies"
-WORLDWIDE = "worldwide"
-PACKS = sorted(
-    folder.name for folder in POLICIES.iterdir() if folder.name not in ("default", WORLDWIDE)
-)
+CHOOSING, PLAIN = "default", "plain"
+PACKS = sorted(folder.name for folder in POLICIES.iterdir() if folder.name not in (CHOOSING, PLAIN))
 
 
 @cache
@@ -43,7 +41,7 @@ def test_a_pack_decides_its_cases_and_shows_each_rule_both_ways(name: str) -> No
     assert [covered.rule.id for covered in uncovered(shown)] == []
 
 
-@pytest.mark.parametrize("name", [*PACKS, WORLDWIDE])
+@pytest.mark.parametrize("name", [*PACKS, CHOOSING])
 def test_an_analysis_finds_no_mistake_in_a_pack(name: str) -> None:
     assert [found for found in findings(Analysis(pack(name))) if found.kind.mistake] == []
 
@@ -61,14 +59,14 @@ def test_a_pack_cites_a_source_for_every_rule(name: str) -> None:
 
 
 def test_the_policy_of_all_packs_decides_its_cases() -> None:
-    cases = tried(WORLDWIDE)
+    cases = tried(CHOOSING)
     assert {case: found for case, each in cases.items() if (found := differences(each))} == {}
     for law in PACKS:
         assert cases[f"the-case-{law}"].outcome is Outcome.DROPPED
 
 
 def test_each_rule_of_a_pack_counts_under_its_law_only() -> None:
-    whole = pack(WORLDWIDE)
+    whole = pack(CHOOSING)
     for name in PACKS:
         rules = {rule.id: rule for rule in whole.rules if rule.id.startswith(f"{name}/")}
         assert rules.keys() == {f"{name}/{rule.id}" for rule in pack(name).rules}
@@ -77,7 +75,7 @@ def test_each_rule_of_a_pack_counts_under_its_law_only() -> None:
 
 @pytest.mark.parametrize("name", PACKS)
 def test_a_message_is_decided_by_its_laws_pack_as_by_that_pack_alone(name: str) -> None:
-    whole = pack(WORLDWIDE)
+    whole = pack(CHOOSING)
     law = Jurisdiction.__members__.get(name.upper(), Jurisdiction.OTHER)
     for each in tried(name).values():
         facts = each.assessment.facts._replace(jurisdiction=law)
@@ -89,7 +87,7 @@ def test_a_message_is_decided_by_its_laws_pack_as_by_that_pack_alone(name: str) 
 
 
 def test_the_files_of_the_packs_are_part_of_the_version_and_archived() -> None:
-    whole = pack(WORLDWIDE)
+    whole = pack(CHOOSING)
     again = load_policy_files(whole.files, "archived")
     assert again.version == whole.version
     assert len(again.rules) == len(whole.rules)
@@ -99,7 +97,7 @@ def test_the_files_of_the_packs_are_part_of_the_version_and_archived() -> None:
 
 def changed(file: str, old: str, new: str) -> list[str]:
     """What is wrong with the policy of all packs after this change."""
-    files = dict(pack(WORLDWIDE).files)
+    files = dict(pack(CHOOSING).files)
     assert old in files[file]
     files[file] = files[file].replace(old, new, 1)
     with pytest.raises(PolicyInvalid) as invalid:
@@ -141,7 +139,7 @@ def test_a_mistake_in_a_policy_of_packs_is_named_with_its_place(
 
 
 def test_no_pack_may_allow_somebody_of_whom_nothing_but_the_law_is_known() -> None:
-    files = dict(pack(WORLDWIDE).files)
+    files = dict(pack(CHOOSING).files)
     for name in ("bases", "message"):
         file = f"../cn/{name}.yaml"
         files[file] = files[file].replace("Occasion.ASKED", "Occasion.NONE")

@@ -22,17 +22,17 @@ from streams.records.events import Basis, Origin
 from streams.records.requests import NamedPerson, SmsRequested
 from streams.records.subject import SubjectState
 from tests.policy.messages import (
-    DEFAULT,
     FRIEND,
     LOGIN,
     NOW,
     ORDER,
+    PLAIN,
     CampaignTable,
     NameTable,
     confirmed_by_user,
-    default_policy,
     grant,
     member,
+    plain_policy,
     request,
     small,
     subject,
@@ -43,7 +43,7 @@ from tests.policy.messages import (
 
 @pytest.fixture(scope="module")
 def shipped() -> Policy:
-    return default_policy()
+    return plain_policy()
 
 
 def decide(policy: Policy, message: SmsRequested, state: SubjectState | None = None) -> Verdict:
@@ -226,7 +226,7 @@ def test_no_rule_objects_to_what_is_held_before_any_rule() -> None:
 
 
 def test_the_version_is_that_of_names_and_bytes(tmp_path: Path) -> None:
-    from_folder = load_policy(DEFAULT)
+    from_folder = load_policy(PLAIN)
     assert load_policy_files(from_folder.files, "archive").version == from_folder.version
     assert len(from_folder.version) == 64
 
@@ -236,11 +236,11 @@ def test_the_version_is_that_of_names_and_bytes(tmp_path: Path) -> None:
 
 
 def test_line_ends_of_a_file_are_part_of_its_version(tmp_path: Path) -> None:
-    for name, text in load_policy(DEFAULT).files.items():
+    for name, text in load_policy(PLAIN).files.items():
         (tmp_path / name).write_bytes(text.replace("\n", "\r\n").encode())
     with_returns = load_policy(tmp_path)
-    assert with_returns.version != load_policy(DEFAULT).version
-    assert len(with_returns.rules) == len(load_policy(DEFAULT).rules)
+    assert with_returns.version != load_policy(PLAIN).version
+    assert len(with_returns.rules) == len(load_policy(PLAIN).rules)
 
 
 def test_the_memo_stays_within_its_bound(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,8 +49,8 @@ from tests.policy.messages import (
     CampaignTable,
     NameTable,
     confirmed_by_user,
-    default_policy,
     grant,
+    plain_policy,
     request,
     subject,
     trace,
@@ -60,7 +60,7 @@ from tests.policy.messages import (
 
 @cache
 def shipped() -> Policy:
-    return default_policy()
+    return plain_policy()
 
 
 PURPOSES = ("invite", "marketing", "transactional", "otp", "service_reply")
@@ -297,7 +297,7 @@ def test_one_more_objection_never_turns_a_denial_into_a_yes(
 
 
 def _with_objections(numbers: set[int]) -> Policy:
-    """The shipped policy with its allowing rules and only these of its objecting ones."""
+    """The plain policy with its allowing rules and only these of its objecting ones."""
     policy = shipped()
     return Policy(
         name=policy.name,

@@ -13,10 +13,9 @@ from streams.processors.replies import replies
 from streams.records.decisions import Outcome
 from streams.records.events import Source
 from streams.records.requests import Occasion
-from streams.resources import data_dir
 from streams.testing.records import a_consent_event, a_number, an_inbound_sms, an_sms_requested
 from streams.topology import SMS_INBOUND, SMS_REQUESTED
-from tests.gate.bed import Bed, now_ms
+from tests.gate.bed import PLAIN_POLICY, Bed, now_ms
 from tests.processors import killed_before_asking
 from tests.processors.bed import working
 from tests.processors.worker_process import worker_process
@@ -82,7 +81,7 @@ def test_a_consent_waits_for_a_yes_and_is_asked_for_once_where_the_policy_wants_
     kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
     policy = tmp_path / "policy"
-    shutil.copytree(data_dir("policies") / "default", policy)
+    shutil.copytree(PLAIN_POLICY, policy)
     manifest = (policy / "policy.yaml").read_text()
     manifest = manifest.replace("purposes:\n", "purposes:\n  confirmation: Is it yours?\n", 1)
     (policy / "policy.yaml").write_text(

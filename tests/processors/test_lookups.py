@@ -12,13 +12,12 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.processors.lookups import lookups
 from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import ConsentEvent, ConsentKind
-from streams.resources import data_dir
 from streams.telemetry.labels import EventOutcome
 from streams.testing.reassigned_numbers import FakeReassignedNumbers, fake_reassigned_numbers
 from streams.testing.records import a_consent_event, a_number, a_number_unchecked
 from streams.topology import CONSENT_EVENTS, NUMBERS_UNCHECKED
 from tests.gate.asking import Asking
-from tests.gate.bed import Bed, now_ms
+from tests.gate.bed import PLAIN_POLICY, Bed, now_ms
 from tests.processors.bed import working
 
 pytestmark = pytest.mark.kafka
@@ -46,7 +45,7 @@ def fake() -> Iterator[FakeReassignedNumbers]:
 def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
     """An installation whose policy demands a look-up for advertising."""
     policy = tmp_path / "policy"
-    shutil.copytree(data_dir("policies") / "default", policy)
+    shutil.copytree(PLAIN_POLICY, policy)
     (policy / "tests.yaml").unlink()
     with (policy / "message.yaml").open("a") as rules:
         rules.write(RULE)

@@ -13,7 +13,7 @@ from streams.policy.policy import Policy
 from streams.policy.verdicts import Allow, Drop
 from streams.records.decisions import Outcome
 from tests.policy.analysis.brute import facts_of, matches, policies, tuples, unhurried
-from tests.policy.messages import default_policy, small
+from tests.policy.messages import plain_policy, small
 
 ALLOWS = "purpose == Purpose.MARKETING && consent == Consent.GRANTED => allow by-consent"
 REFUSES = "consent == Consent.NONE => drop NO_CONSENT"
@@ -27,7 +27,7 @@ def only_flip(before: Policy, after: Policy) -> Flip:
 
 
 def test_a_policy_does_not_differ_from_itself() -> None:
-    (stage,) = diff(default_policy(), default_policy()).stages
+    (stage,) = diff(plain_policy(), plain_policy()).stages
     assert stage.flips == ()
     assert stage.stretch == Stretch(None, None)
 

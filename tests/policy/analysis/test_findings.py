@@ -12,7 +12,7 @@ from streams.policy.analysis.outcomes import Analysis
 from streams.policy.policy import Policy, load_policy_files
 from streams.policy.rules import Rule, Then
 from tests.policy.analysis.brute import matches, policies, slice_of, tuples, unhurried
-from tests.policy.messages import default_policy, small
+from tests.policy.messages import plain_policy, small
 
 ALLOWS = "purpose == Purpose.MARKETING && consent == Consent.GRANTED => allow by-consent"
 
@@ -213,12 +213,12 @@ def test_findings_agree_with_trying_every_tuple(policy: Policy) -> None:
 
 
 def test_the_policy_that_ships_has_no_mistake_and_no_rule_too_many() -> None:
-    kinds = {each.kind for each in findings(Analysis(default_policy()))}
+    kinds = {each.kind for each in findings(Analysis(plain_policy()))}
     assert kinds <= {FindingKind.GAP, FindingKind.UNLISTED}
 
 
 def test_a_policy_ten_times_as_large_is_analysed_in_seconds() -> None:
-    shipped = default_policy()
+    shipped = plain_policy()
     files = dict(shipped.files)
     names = [name for name in files if name != "policy.yaml"]
     for copy in range(1, 10):

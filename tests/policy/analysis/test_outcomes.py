@@ -37,8 +37,8 @@ from tests.policy.messages import (
     NOW,
     CampaignTable,
     NameTable,
-    default_policy,
     grant,
+    plain_policy,
     request,
     small,
     subject,
@@ -275,7 +275,7 @@ def test_comments_brackets_and_choices_are_taken_apart_as_cel_reads_them() -> No
 
 
 def test_the_policy_that_ships_allows_nothing_without_anything_that_speaks_for_it() -> None:
-    policy = default_policy()
+    policy = plain_policy()
     analysis = Analysis(policy)
     space = analysis.space
     allowed = analysis.outcomes(analysis.stretches[0]).allowed
@@ -330,4 +330,4 @@ def test_the_absence_of_what_speaks_for_a_message_never_allows_it(
 
 @cache
 def shipped_analysis() -> Analysis:
-    return Analysis(default_policy())
+    return Analysis(plain_policy())
