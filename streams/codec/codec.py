@@ -11,16 +11,17 @@ Nothing here tells an error what was in a value (guarantee I7).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from fastavro import schemaless_reader
 
 from streams.codec import framing, schemas
-from streams.codec.decoder import decoder_of
-from streams.codec.encoder import encoder_of
+from streams.codec.decoder import Decode, decoder_of
+from streams.codec.encoder import Encode, encoder_of
 from streams.codec.plain import builder_of
 from streams.codec.resolution import objection
 from streams.codec.schemas import Schema
@@ -65,6 +66,19 @@ class _Writer:
     body_at: int
 
 
+@lru_cache
+def _functions(
+    record: type[Any], schema: Schema
+) -> tuple[Callable[[dict[str, Any]], Any], Encode, Decode[Any]]:
+    """
+    Give what builds a record of fastavro's dict, encodes it, and decodes it; written out once.
+
+    They keep nothing between two calls. A process may open its codecs often: a worker does so for
+    each agent.
+    """
+    return builder_of(record), encoder_of(schema.parsed), decoder_of(schema.parsed, record)
+
+
 class RecordCodec(Generic[R]):
     """
     Bytes of one kind of record, and back. Not thread-safe.
@@ -83,9 +97,11 @@ class RecordCodec(Generic[R]):
         self.schema = schema
         self._record = record
         self._registry = registry
-        self._build = builder_of(record)
-        self._encode = encoder_of(schema.parsed)
-        self._decode = decoder_of(schema.parsed, record)
+        self._build: Callable[[dict[str, Any]], R]
+        self._decode: Decode[R]
+        # A class can be hashed, whatever mypy thinks of one whose instances cannot.
+        found = _functions(record, schema)  # type: ignore[arg-type]
+        self._build, self._encode, self._decode = found
         self._header = framing.header(written_as or framing.Fingerprint(schema.fingerprint))
         self._writers: dict[bytes, _Writer] = {}
         self._refused: dict[bytes, str] = {}

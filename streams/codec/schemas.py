@@ -13,7 +13,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ class Schema:
 
     name: str
     text: str
-    parsed: dict[str, Any]
+    parsed: dict[str, Any] = field(compare=False)
     fingerprint: bytes
 
     @property
@@ -60,9 +61,10 @@ def schema_text(name: str) -> str:
     return _read(data_dir("schemas") / f"{name}.avsc")
 
 
+@lru_cache
 def parse(text: str, where: str) -> Schema:
     """
-    Parse one record's schema, which must name nothing that it does not define.
+    Parse one record's schema, which must name nothing that it does not define; each text once.
 
     ``where`` says in the error where the text is from. Raises :class:`SchemaError`.
     """

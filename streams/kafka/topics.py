@@ -31,6 +31,7 @@ from streams.topology import SMS_REQUESTED, TOPICS, Partitions, Topic
 
 _ANSWER_WITHIN_SECONDS = 15.0
 _READY_WITHIN_SECONDS = 15.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 _SAFE_REPLICAS = 3
 """With three, two of them in sync, one broker can be lost and nothing acknowledged with it."""
@@ -214,7 +215,7 @@ def _look_until_ready(settings: Settings, admin: AdminClient, names: set[str]) -
         except (KafkaUnavailable, TopicsUnfit):
             if time.monotonic() > deadline:
                 raise
-        admin.poll(0.1)
+        admin.poll(_LOOK_AGAIN_SECONDS)
 
 
 def _ask_leaders(admin: AdminClient, partitions: Mapping[str, int]) -> None:
