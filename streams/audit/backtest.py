@@ -5,6 +5,10 @@ Facts are read anew by the other policy, since its registers, hours, caps and co
 own. What was sent before, and what may be sent once, is as it was recorded: had the other policy
 decided the earlier messages too, some of that would be otherwise.
 
+A hold that was decided again is tried again at the same times, as long as the other policy still
+holds the request: what it would have ended before has no later attempt. When it would have looked
+again itself is not known: its hours and slots may be others.
+
 A verdict that comes out otherwise is told as a flip only where the policy of then, asked in the
 same way, still gives the verdict that was recorded: else it is the history that differs, not the
 policy.
@@ -60,6 +64,10 @@ class BacktestReport:
     """What came of a number of partitions. ``examples`` names one decision id for each flip."""
 
     tried: int = 0
+    again: int = 0
+    """Of those tried: how many are later attempts at what was held."""
+    settled_before: int = 0
+    """Later attempts that there would not have been: the other policy ended the request before."""
     same: int = 0
     """Of those tried: how many verdicts are the same; some for other reasons."""
     other_reasons: int = 0
@@ -76,6 +84,8 @@ class BacktestReport:
     def add(self, other: BacktestReport) -> None:
         """Add another partition's."""
         self.tried += other.tried
+        self.again += other.again
+        self.settled_before += other.settled_before
         self.same += other.same
         self.other_reasons += other.other_reasons
         self.flips += other.flips
@@ -128,42 +138,54 @@ def backtest_partition(
     until: int | None,
     progress: Progress,
 ) -> BacktestReport:
-    """Try ``policy`` on every request of a partition that was decided in a period."""
+    """
+    Try ``policy`` on every decision of a partition in a period.
+
+    Of a request whose earlier attempts lie before the period, or cannot be tried, the later ones
+    are tried as if the policy had held it then.
+    """
     report = BacktestReport()
+    settled: set[int] = set()
+    """Offsets of requests that wait in the history, and that the policy would have ended."""
     horizon_ms = max(policy.caps.horizon_ms, archive.horizon_ms())
     for seen in history.seen(since, until, horizon_ms, progress):
-        if seen.decision.attempt > 0:
-            continue  # whether it would have been held at all is what the first attempt says
-        if seen.why is not None:
+        decision = seen.decision
+        offset, held = decision.request_offset, decision.verdict is Outcome.QUARANTINED
+        if decision.attempt > 0 and offset in settled:
+            report.settled_before += 1
+            if not held:
+                settled.remove(offset)
+        elif seen.why is not None:
             report.untried[seen.why.value] += 1
         elif seen.request is None or seen.impossible:
             report.untried[UNDERIVABLE] += 1
-        else:
-            _try(seen, archive, policy, report)
+        elif _ends(seen, archive, policy, report) and held:
+            settled.add(offset)
     return report
 
 
-def _try(seen: Seen, archive: Archive, policy: Policy, report: BacktestReport) -> None:
+def _ends(seen: Seen, archive: Archive, policy: Policy, report: BacktestReport) -> bool:
+    """Try one decision, and say whether the policy would certainly have ended the request by it."""
     decision = seen.decision
     assessment = seen.assessed(policy)
     verdict = policy.decide(assessment)
     outcome, reasons, _, _ = parts_of(verdict)
     if outcome is decision.verdict:
-        report.tried += 1
+        _count_tried(seen, report)
         report.same += 1
         if tuple(reason.value for reason in reasons) != decision.reasons:
             report.other_reasons += 1
-        return
+        return outcome is not Outcome.QUARANTINED
     before = archive.policy(decision.policy_version)
     if isinstance(before, Unsaid):
         report.untried[before.value] += 1
-        return
+        return False
     old = seen.assessed(before)
     old_verdict = before.decide(old)
     if parts_of(old_verdict)[0] is not decision.verdict:
         report.untried[UNDERIVABLE] += 1
-        return
-    report.tried += 1
+        return False
+    _count_tried(seen, report)
     old_rules = _rules(before, old, old_verdict)
     new_rules = _rules(policy, assessment, verdict)
     flip = Flip(
@@ -177,6 +199,12 @@ def _try(seen: Seen, archive: Archive, policy: Policy, report: BacktestReport) -
     report.flips[flip] += 1
     place = f"{decision.request_partition}-{decision.request_offset}-{decision.attempt}"
     report.examples.setdefault(flip, f"{SMS_REQUESTED.name}-{place}")
+    return outcome is not Outcome.QUARANTINED
+
+
+def _count_tried(seen: Seen, report: BacktestReport) -> None:
+    report.tried += 1
+    report.again += seen.decision.attempt > 0
 
 
 def _rules(policy: Policy, assessment: Assessment, verdict: Verdict) -> tuple[str, ...]:

@@ -75,10 +75,12 @@ def _parts(report: BacktestReport, heading: Heading) -> Iterator[str]:
         f"{escape(heading.period)}.</p>\n<dl>\n"
     )
     for name, count in (
-        ("requests tried", report.tried),
+        ("decisions tried", report.tried),
         ("verdicts flip", report.flipped),
         ("stay as they were", report.same),
         ("of these for other reasons", report.other_reasons),
+        ("of holds decided again", report.again),
+        ("would not have been", report.settled_before),
         ("could not be tried", report.untried.total()),
     ):
         yield f"<div><dt>{name}</dt><dd>{count:,}</dd></div>\n"

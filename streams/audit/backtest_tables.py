@@ -59,6 +59,8 @@ def as_json(report: BacktestReport) -> dict[str, Any]:
     """Give what programs read."""
     return {
         "tried": report.tried,
+        "tried_again": report.again,
+        "settled_before": report.settled_before,
         "same": report.same,
         "same_for_other_reasons": report.other_reasons,
         "flipped": report.flipped,

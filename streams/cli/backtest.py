@@ -51,7 +51,8 @@ def backtest(
 
     Counts the verdicts that would have been others, by campaign, rule and jurisdiction. Facts are
     read anew, by the registers, hours and caps of that policy; what was sent before stays as it was
-    recorded. Decisions whose request or history is gone are counted apart. Writes to no topic.
+    recorded. What was held and decided again is tried again, as long as that policy still holds it.
+    Decisions whose request or history is gone are counted apart. Writes to no topic.
     """
     settings = settings_of(ctx).settings
     tried = load_policy(policy)
@@ -82,8 +83,11 @@ def backtest(
 
 def _summary(policy: Policy, report: BacktestReport) -> Iterator[str]:
     yield f"{policy.name} {policy.edition}, version {policy.version[:12]}"
-    yield f"{report.tried:,} requests tried: {report.flipped:,} verdicts flip"
+    again = f", {report.again:,} of them of holds decided again" if report.again else ""
+    yield f"{report.tried:,} decisions tried{again}: {report.flipped:,} verdicts flip"
     yield f"{report.same:,} stay as they were, {report.other_reasons:,} of them for other reasons"
+    if report.settled_before:
+        yield f"{report.settled_before:,} would not have been: the request was ended before"
     for why, count in report.untried.most_common():
         yield f"{count:,} not tried: {why}"
 
