@@ -19,11 +19,11 @@ from streams.records.events import ContactEntry, ContactKind
 DAY_MS: Final = 86_400_000
 
 PIECE: Final = 500
-"""Contacts that are read at a time: some 10 ms, so that whoever splits can do other things too."""
+"""Contacts that are read at a time: 10 ms, after which whoever splits may give way to others."""
 
 MOST_WRITTEN: Final = 200_000
-"""Different texts that are read as a number in one upload: four seconds, in which the worker splits
-no other. No address book has as many; the same text again costs nothing."""
+"""Different texts that are read as a number in one upload: four seconds, for which its
+partition waits. No address book has as many; the same text again costs nothing."""
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ Everything here is a plain value. Nothing here reads a topic, writes one or ackn
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
@@ -94,7 +94,15 @@ class Effects:
     then: Sequence[Output] = ()
 
 
-Handle = Callable[[Sequence[Event[Any]], AgentState], Effects | Awaitable[Effects]]
+GivingWay = Generator[None, None, Effects]
+"""
+Work that takes long: wherever it yields, other partitions of its agent may have their turn.
+
+They have, once it has gone on for some milliseconds; so it may yield as often as it likes. Nothing
+is written, kept or acknowledged before it has ended.
+"""
+
+Handle = Callable[[Sequence[Event[Any]], AgentState], Effects | Awaitable[Effects] | GivingWay]
 """
 A batch of one partition's events, each topic's in offset order, to its effects.
 
@@ -109,7 +117,7 @@ else: then its events are tried one by one, and one that fails :data:`TRIES` tim
 ``dead-letters`` with the cause ``handler_failed``. What it changed in the state is dropped then.
 """
 
-HandleOne = Callable[[Event[Any], AgentState], Effects]
+HandleOne = Callable[[Event[Any], AgentState], Effects | GivingWay]
 Act = Callable[[int, AgentState], Effects]
 
 TRIES: Final = 3
@@ -124,7 +132,7 @@ class Place(Enum):
     """In the event loop: for what takes milliseconds. Everything else waits meanwhile."""
     THREAD = "thread"
     """In a thread of this agent's own, decoding included: for what takes longer. The agent's
-    partitions take turns in it."""
+    partitions take turns in it, a slice each (:data:`GivingWay`) or else a whole batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +178,12 @@ def each(handle: HandleOne) -> Handle:
     """
     Make a handler of batches from a function of one event.
 
-    The function sees what those before it changed in the state. Where it raises
+    The function sees what those before it changed in the state; it may give way. Where it raises
     :class:`~streams.errors.DeadLetter` that event is dead-lettered with the error's cause, and what
     it had changed is taken back; the others are not touched.
     """
 
-    def handle_batch(events: Sequence[Event[Any]], state: AgentState) -> Effects:
+    def handle_batch(events: Sequence[Event[Any]], state: AgentState) -> GivingWay:
         outputs: list[Output] = []
         refused: list[Refused] = []
         then: list[Output] = []
@@ -183,6 +191,8 @@ def each(handle: HandleOne) -> Handle:
             attempt = state.attempt()
             try:
                 effects = handle(event, attempt)
+                if isinstance(effects, Generator):
+                    effects = yield from effects
             except DeadLetter as error:
                 refused.append(Refused(event, error))
                 continue

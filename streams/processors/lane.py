@@ -21,10 +21,10 @@ import asyncio
 import inspect
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, Final
 
 from streams.errors import (
     DeadLetter,
@@ -40,6 +40,7 @@ from streams.processors.dead_letters import dead_letter
 from streams.processors.kept import Kept
 from streams.processors.message import Message
 from streams.processors.outbox import Outbox, Written
+from streams.processors.slices import R, in_slices
 from streams.processors.state import AgentState
 from streams.processors.state_log import Entry, Mark, Restored, key_of
 from streams.telemetry.catalogue import (
@@ -61,6 +62,8 @@ WAITING_BYTES: Final = 16 * 1024 * 1024
 """So much may wait in a lane before its partition is not fetched any more; a fetch may add as much
 again. Uploads have megabytes."""
 _ROOM: Final = 64 * 1024
+_LOOKED_AT_ONCE: Final = 500
+"""Outputs: less than a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +215,7 @@ class Lane:
             state = AgentState(self.partition, self._kept, self._mark.applied)
             try:
                 effects, dead, handled = await self._handled(batch, state)
-                written = [self._written(output) for output in effects.outputs]
-                then = [self._written(output) for output in effects.then]
+                written, then = await self._in_place(self._all_written(effects))
                 break
             except Stop:
                 raise
@@ -248,16 +250,7 @@ class Lane:
         self, batch: Sequence[Message], state: AgentState
     ) -> tuple[Effects, list[tuple[Message, DeadLetter]], int]:
         """Decode and handle; return the effects, the dead letters and how many were handled."""
-        match self.agent.place:
-            case Place.THREAD:
-                work = asyncio.get_running_loop().run_in_executor(
-                    self._hands.executor, self._work, batch, state
-                )
-                effects, dead, events = await work
-            case Place.LOOP:
-                effects, dead, events = self._work(batch, state)
-            case _:
-                assert_never(self.agent.place)
+        effects, dead, events = await self._in_place(self._work(batch, state))
         if inspect.isawaitable(effects):
             effects = await effects
         if effects.refused:
@@ -267,12 +260,19 @@ class Lane:
             )
         return effects, dead, len(events) - len(effects.refused)
 
+    async def _in_place(self, work: Generator[None, None, R]) -> R:
+        return await in_slices(work, self.agent.place, self._hands.executor)
+
     def _work(
         self, batch: Sequence[Message], state: AgentState
-    ) -> tuple[
-        Effects | Awaitable[Effects],
-        list[tuple[Message, DeadLetter]],
-        list[tuple[Event[Any], Message]],
+    ) -> Generator[
+        None,
+        None,
+        tuple[
+            Effects | Awaitable[Effects],
+            list[tuple[Message, DeadLetter]],
+            list[tuple[Event[Any], Message]],
+        ],
     ]:
         events: list[tuple[Event[Any], Message]] = []
         dead: list[tuple[Message, DeadLetter]] = []
@@ -293,9 +293,13 @@ class Lane:
                 message.headers,
             )
             events.append((event, message))
+            yield
         if not events:
             return Effects(), dead, events
-        return self.agent.handle([event for event, _ in events], state), dead, events
+        handled = self.agent.handle([event for event, _ in events], state)
+        if isinstance(handled, Generator):
+            handled = yield from handled
+        return handled, dead, events
 
     # --------------------------------------------------------------------------------------- timers
 
@@ -393,6 +397,16 @@ class Lane:
                     ) from error
                 await self._pause(waits)
                 waits += 1
+
+    def _all_written(
+        self, effects: Effects
+    ) -> Generator[None, None, tuple[list[Written], list[Written]]]:
+        written: list[Written] = []
+        for start in range(0, len(effects.outputs), _LOOKED_AT_ONCE):
+            some = effects.outputs[start : start + _LOOKED_AT_ONCE]
+            written += map(self._written, some)
+            yield
+        return written, [self._written(output) for output in effects.then]
 
     def _written(self, output: Output) -> Written:
         size = size_of(output.key, output.value, output.headers)

@@ -33,8 +33,9 @@ and its name in :data:`streams.processors.agents.AGENTS`. What holds for it:
 * It acknowledges nothing, and opens no client.
 
 For batches, give a function of a list of events without :func:`~streams.processors.agent.each`;
-for what takes longer than some milliseconds ``place=Place.THREAD``; for what is to be done every so
-often ``timers=[Timer(60, act)]``.
+for what takes longer than some milliseconds ``place=Place.THREAD``, and ``yield`` now and then
+(:data:`~streams.processors.agent.GivingWay`); for what is to be done every so often
+``timers=[Timer(60, act)]``.
 """
 
 from __future__ import annotations

@@ -6,22 +6,25 @@ An upload becomes one ContactEntry for each distinct valid number, without the n
 counts what becomes of them (:mod:`~streams.processors.receipts`). What is kept of it, until its
 entries expire, is where they went: hashed, so that a withdrawal of the upload reaches each of them.
 An upload that was withdrawn and comes again makes nothing.
+
+A large one is split in slices of some 10 ms, and gives way after each: those of other partitions do
+not wait for it. Those of its own partition do, which are one after the other in every respect.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from hashlib import blake2b
 from struct import Struct
 from typing import Final
 
 from streams.codec.codec import Codecs
 from streams.config import Settings
-from streams.contacts.splitting import Counts, Place, Splitting, withdrawn_entries
+from streams.contacts.splitting import PIECE, Counts, Place, Splitting, withdrawn_entries
 from streams.errors import KeyMismatch, NotE164, TooLarge, Undecodable
 from streams.kafka.placement import partition_of
-from streams.processors.agent import Agent, Effects, Event, Output, Timer, Tools, each
+from streams.processors.agent import Agent, Effects, Event, GivingWay, Output, Timer, Tools, each
 from streams.processors.agent import Place as Runs
 from streams.processors.counters import UploaderCounts
 from streams.processors.state import AgentState
@@ -86,7 +89,7 @@ class _Reading:
             except Undecodable:
                 raise error from None
 
-    def handle(self, event: Event[Uploaded], state: AgentState) -> Effects:
+    def handle(self, event: Event[Uploaded], state: AgentState) -> GivingWay:
         """Give the entries of an upload, or those that take it back, and how many they are."""
         record = event.record
         if not is_e164(record.uploader):
@@ -98,7 +101,7 @@ class _Reading:
         uploader_id = self._subject_id(record.uploader)
         upload = _key(uploader_id, record.upload_id)
         if isinstance(record, UploadWithdrawn):
-            return self._withdrawn(event, record, uploader_id, upload, state)
+            return (yield from self._withdrawn(event, record, uploader_id, upload, state))
         if state.get(upload + _WITHDRAWN) is not None:
             return Effects()
         splitting = Splitting(
@@ -109,17 +112,23 @@ class _Reading:
             appended_at=event.appended_at,
             contact_purposes=self._settings.contact_purposes,
         )
-        entries = [entry for piece in splitting.pieces() for entry in piece]
+        entries: list[ContactEntry] = []
+        outputs: list[Output] = []
+        for piece in splitting.pieces():
+            entries += piece
+            outputs += map(self._output, piece)
+            yield
         counted: list[Output] = []
         if next(_values(state, upload), None) is None:
-            known = _known(state, uploader_id)
+            known = yield from _known(state, uploader_id)
             counted = self._uploaders.counted(record, event.appended_at, entries, known, state)
+            yield
         if self._settings.contact_entry_days:
-            _keep(state, upload, entries, splitting.expires_at)
+            yield from _keep(state, upload, entries, splitting.expires_at)
         split = self._split(
             event, uploader_id, splitting.counts, splitting.expires_at, withdrawn=False
         )
-        return Effects([*map(self._output, entries), split, *counted])
+        return Effects([*outputs, split, *counted])
 
     def forget(self, now_ms: int, state: AgentState) -> Effects:
         """Forget where the entries of an upload went once the last of them has expired."""
@@ -135,20 +144,25 @@ class _Reading:
         uploader_id: bytes,
         upload: str,
         state: AgentState,
-    ) -> Effects:
+    ) -> GivingWay:
         expires_at = event.appended_at
         places: list[Place] = []
         for key, value in _values(state, upload):
             expires_at = max(expires_at, _EXPIRES.unpack_from(value)[0])
             places += _places(value)
             state.delete(key)
+            yield
         # The upload itself may be read again as long as it lies in its topic.
         until = max(expires_at, event.appended_at + self._uploaded_kept_ms)
         state.put(upload + _WITHDRAWN, _EXPIRES.pack(until))
-        entries = list(withdrawn_entries(record, uploader_id, places, expires_at))
-        counts = Counts(entries=len(entries))
+        entries = withdrawn_entries(record, uploader_id, places, expires_at)
+        outputs: list[Output] = []
+        while piece := list(itertools.islice(entries, PIECE)):
+            outputs += map(self._output, piece)
+            yield
+        counts = Counts(entries=len(outputs))
         split = self._split(event, uploader_id, counts, expires_at, withdrawn=True)
-        return Effects([*map(self._output, entries), split])
+        return Effects([*outputs, split])
 
     def _split(
         self,
@@ -195,21 +209,23 @@ def _key(uploader_id: bytes, upload_id: str) -> str:
     return f"{uploader_id.hex()}/{blake2b(upload_id.encode(), digest_size=16).hexdigest()}/"
 
 
-def _known(state: AgentState, uploader_id: bytes) -> set[bytes]:
+def _known(state: AgentState, uploader_id: bytes) -> Generator[None, None, set[bytes]]:
     """Give the subject ids of all that is kept of an uploader's uploads."""
-    return {
-        place.subject_id
-        for key, value in state.items(f"{uploader_id.hex()}/")
-        if not key.endswith(_WITHDRAWN)
-        for place in _places(value)
-    }
+    known: set[bytes] = set()
+    for key, value in state.items(f"{uploader_id.hex()}/"):
+        if not key.endswith(_WITHDRAWN):
+            known.update(place.subject_id for place in _places(value))
+            yield
+    return known
 
 
 def _places(value: bytes) -> Iterator[Place]:
     return itertools.starmap(Place, _PLACE.iter_unpack(value[_EXPIRES.size :]))
 
 
-def _keep(state: AgentState, upload: str, entries: list[ContactEntry], expires_at: int) -> None:
+def _keep(
+    state: AgentState, upload: str, entries: list[ContactEntry], expires_at: int
+) -> Generator[None]:
     # Kept before, under another setting: what is out there may count for longer.
     before = [_EXPIRES.unpack_from(value)[0] for _, value in _values(state, upload)]
     expires = _EXPIRES.pack(max([expires_at, *before]))
@@ -217,6 +233,7 @@ def _keep(state: AgentState, upload: str, entries: list[ContactEntry], expires_a
         some = entries[start : start + PLACES_TOGETHER]
         packed = b"".join(_PLACE.pack(e.subject_id, e.partition, e.position) for e in some)
         state.put(f"{upload}{start}", expires + packed)
+        yield
 
 
 def _values(state: AgentState, upload: str) -> Iterator[tuple[str, bytes]]:

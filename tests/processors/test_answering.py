@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,11 @@ def handled(agent: Agent, **said: Any) -> Effects:
     reply: InboundSms = an_inbound_sms(**{"received_at": now, **said})
     key = reply.sender.encode()
     event = Event(SMS_INBOUND, partition_of(key, 4), 7, now, key, reply)
-    effects = agent.handle([event], AgentState(event.partition, Kept({}), {}))
+    work = agent.handle([event], AgentState(event.partition, Kept({}), {}))
+    assert isinstance(work, Generator)
+    with pytest.raises(StopIteration) as ended:
+        next(work)  # one reply never gives way
+    effects = ended.value.value
     assert isinstance(effects, Effects)
     return effects
 

@@ -102,7 +102,7 @@ def test_a_large_upload_stalls_no_reply_and_loses_no_contact(bed: Bed) -> None:
     stop = an_inbound_sms(sender=person, body="STOP", received_at=now_ms())
     with working(bed, uploads, replies) as worker:
         say(bed, an_upload(upload_id="large", contacts=book(many)))
-        # Of another partition: it waits for its turn in the agent's thread, no longer.
+        # Of another partition: it has turns in the agent's thread beside the large one.
         say(bed, an_upload(upload_id="small", uploader=a_number(2), contacts=book(many[:3])))
         topic = bed.settings.names.of(SMS_INBOUND)
         bed.write(topic, person.encode(), bed.codecs.inbound.encode(stop), bed.partition(person))
