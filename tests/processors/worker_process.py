@@ -45,6 +45,7 @@ def worker_process(
     with log_of(bed, instance_id).open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", module, "--config", str(config), "worker"],
+            stdout=log,
             stderr=log,
             env={**os.environ, "PYTHONWARNINGS": "error", "AGENTS": agents},
         )
