@@ -32,7 +32,7 @@ from streams.broker.ports import free_ports, is_taken
 from streams.broker.server_properties import LOOPBACK, BrokerAddress, server_properties
 from streams.errors import EmbeddedBrokerError
 
-READY_WITHIN_SECONDS = 60
+READY_WITHIN_SECONDS = 120
 """On two cores one broker takes 3 s and three take 6; on a busy machine several times that."""
 
 STOP_WITHIN_SECONDS = 10
@@ -79,7 +79,8 @@ class EmbeddedKafka:
         Blocks about 3 s, longer the first time on a machine, when Kafka is downloaded.
 
         Raises EmbeddedBrokerError: a port is taken, no jars, no JVM, a data folder that belongs to
-        something else, a broker that ends or is not ready within 60 s. Nothing is left running.
+        something else, a broker that ends or is not ready within two minutes. Nothing is left
+        running.
         """
         if self._brokers:
             raise EmbeddedBrokerError("The embedded Kafka has been started already.")

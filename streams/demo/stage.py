@@ -36,7 +36,7 @@ from streams.kafka.topics import apply
 from streams.resources import data_dir
 from streams.sealing.secrets_folder import init_secrets
 
-_READY_WITHIN_SECONDS: Final = 60.0
+_READY_WITHIN_SECONDS: Final = 120.0
 _STOP_WITHIN_SECONDS: Final = 10.0
 _LINES_OF_LOG_SHOWN: Final = 15
 

@@ -39,7 +39,7 @@ class GateLike:
         self._producer = Producer(
             producer_config(self.settings, f"{self.settings.topic_prefix}gate-like")
         )
-        self._producer.init_transactions(10)
+        self._producer.init_transactions(60)
         self._tails: dict[tuple[str, int], tuple[int, bytes]] = {}
 
     def decisions(self, partition: int, records: Sequence[SmsDecision]) -> list[SmsDecision]:
@@ -59,23 +59,23 @@ class GateLike:
         """Commit these bytes, whatever they are."""
         self._producer.begin_transaction()
         self._put(topic, partition, key, value)
-        self._producer.commit_transaction(10)
+        self._producer.commit_transaction(60)
 
     def aborted(self, topic: Topic, partition: int, value: bytes) -> None:
         """Write these bytes and take them back."""
         self.left_open(topic, partition, value)
-        self._producer.abort_transaction(10)
+        self._producer.abort_transaction(60)
 
     def left_open(self, topic: Topic, partition: int, value: bytes) -> None:
         """Write these bytes and neither commit nor abort them."""
         self._producer.begin_transaction()
         self._put(topic, partition, None, value)
-        self._producer.flush(10)
+        self._producer.flush(60)
 
     def close(self) -> None:
         """Take back what is open."""
         try:
-            self._producer.abort_transaction(10)
+            self._producer.abort_transaction(60)
         except Exception:
             pass
 
@@ -95,7 +95,7 @@ class GateLike:
                 chained = replace(chained, signature=signature)
             self._put(topic, partition, chained.subject_id, codec.frame(body))
             written.append(chained)
-        self._producer.commit_transaction(10)
+        self._producer.commit_transaction(60)
         self._tails[topic.name, partition] = sequence, previous
         return written
 
@@ -129,7 +129,7 @@ def settings(kafka: EmbeddedKafka, topic_prefix: str, secrets_dir: Path) -> Sett
         ]
     )
     for future in created.values():
-        future.result(20)
+        future.result(60)
     return settings
 
 

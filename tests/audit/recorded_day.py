@@ -140,7 +140,7 @@ def record_a_day(bed: Bed) -> RecordedDay:
         rules = bed.settings.policy_dir / "content.yaml"
         rules.write_text(rules.read_text("utf-8") + NO_SALES, "utf-8")
         running.gate.reload()
-        wait_for(lambda: running.gate._policy.current.version != version, 30, "for the reload")
+        wait_for(lambda: running.gate._policy.current.version != version, what="for the reload")
         day.ask_everybody("second")
         day.ask("first-1-plain", day.person(1))  # a request that was decided before
         day.decided()

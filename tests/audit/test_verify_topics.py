@@ -129,7 +129,7 @@ def test_records_gone_by_retention_are_told_from_removed_ones(
     head = verify()[DECISIONS_0].head
     admin = AdminClient(admin_config(settings))
     until = TopicPartition(settings.names.of(SMS_DECISIONS), 0, 4)
-    admin.delete_records([until])[until].result(20)
+    admin.delete_records([until])[until].result(60)
 
     report = verify()[DECISIONS_0]
 

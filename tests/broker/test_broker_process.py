@@ -34,7 +34,7 @@ def test_a_broker_stopped_by_force_leaves_the_data_of_the_others(tmp_path: Path)
     broker.start()
     pid = broker.pid
     assert pid is not None
-    eventually(lambda: "ready" in broker.log_path.read_text(), 10, "it ignores SIGTERM")
+    eventually(lambda: "ready" in broker.log_path.read_text(), 60, "it ignores SIGTERM")
 
     broker.send(signal.SIGTERM)
     broker.await_end(0.1)

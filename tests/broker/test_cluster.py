@@ -28,7 +28,7 @@ def own_kafka_allowed() -> None:
 
 def make_topic(kafka: EmbeddedKafka, topic: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    admin.create_topics([NewTopic(topic, 1)])[topic].result(30)
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(60)
 
 
 def produce(kafka: EmbeddedKafka, topic: str, value: bytes) -> None:
@@ -65,23 +65,23 @@ def test_a_transaction_is_read_back_committed(kafka: EmbeddedKafka, topic_prefix
     producer = Producer(
         {"bootstrap.servers": kafka.bootstrap_servers, "transactional.id": f"{topic_prefix}tx"}
     )
-    producer.init_transactions(30)
+    producer.init_transactions(60)
     producer.begin_transaction()
     producer.produce(topic, b"taken back")
-    producer.flush(10)
-    producer.abort_transaction(10)
+    producer.flush(60)
+    producer.abort_transaction(60)
     producer.begin_transaction()
     producer.produce(topic, b"kept")
-    producer.commit_transaction(10)
+    producer.commit_transaction(60)
 
     assert read(kafka, topic, 1) == [b"kept"]
 
 
 def test_topics_do_not_make_themselves(kafka: EmbeddedKafka, topic_prefix: str) -> None:
     admin = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
-    admin.list_topics(f"{topic_prefix}asked-for", timeout=10)
+    admin.list_topics(f"{topic_prefix}asked-for", timeout=60)
 
-    assert f"{topic_prefix}asked-for" not in admin.list_topics(timeout=10).topics
+    assert f"{topic_prefix}asked-for" not in admin.list_topics(timeout=60).topics
 
 
 @pytest.mark.usefixtures("own_kafka_allowed")
@@ -115,7 +115,7 @@ def test_runs_on_the_java_of_the_wheel(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_cluster_dies_with_its_killed_parent_and_takes_its_data_along(tmp_path: Path) -> None:
     script = (
         "import time; from streams.broker.cluster import EmbeddedKafka\n"
-        "kafka = EmbeddedKafka(); kafka.start(); print(kafka.pids[1], flush=True); time.sleep(60)"
+        "kafka = EmbeddedKafka(); kafka.start(); print(kafka.pids[1], flush=True); time.sleep(600)"
     )
     temporary = tmp_path / "tmp"
     temporary.mkdir()
@@ -129,8 +129,8 @@ def test_a_cluster_dies_with_its_killed_parent_and_takes_its_data_along(tmp_path
         assert len(list(temporary.iterdir())) == 1
         parent.kill()
 
-    eventually(lambda: is_gone(jvm), 10, "the JVM ended")
-    eventually(lambda: not list(temporary.iterdir()), 10, "the data were removed")
+    eventually(lambda: is_gone(jvm), 60, "the JVM ended")
+    eventually(lambda: not list(temporary.iterdir()), 60, "the data were removed")
 
 
 @pytest.mark.usefixtures("own_kafka_allowed")
@@ -163,7 +163,7 @@ def test_a_broker_that_dies_by_itself_is_noticed() -> None:
         kafka.check_running()  # ended on purpose
         kafka.start_broker(1)
         subprocess.run(["kill", "-9", str(kafka.pids[1])], check=True)
-        eventually(lambda: not kafka.pids, 5, "the broker is seen to have ended")
+        eventually(lambda: not kafka.pids, 60, "the broker is seen to have ended")
 
         with pytest.raises(EmbeddedBrokerError, match="Broker 1 has ended"):
             kafka.check_running()
@@ -177,7 +177,7 @@ def test_a_topic_goes_on_when_its_leader_is_killed(
     make_topic(kafka3, topic)
     produce(kafka3, topic, b"before")
     admin = AdminClient({"bootstrap.servers": kafka3.bootstrap_servers, "log_level": 0})
-    partition = admin.list_topics(topic, timeout=10).topics[topic].partitions[0]
+    partition = admin.list_topics(topic, timeout=60).topics[topic].partitions[0]
     assert len(partition.replicas) == 3
 
     kafka3.kill_broker(partition.leader)
@@ -203,7 +203,7 @@ def test_the_command_says_where_and_stops_cleanly(tmp_path: Path, number: signal
         host, port = servers.split(":")
         socket.create_connection((host, int(port))).close()
         process.send_signal(number)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
     assert name == "bootstrap_servers"
     with pytest.raises(ConnectionRefusedError):

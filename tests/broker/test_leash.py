@@ -22,9 +22,9 @@ pid = held.stdout.readline().strip()
 child = os.fork() if mode == "fork" else 0
 if mode == "fork" and child == 0:
     os.close(1)
-    time.sleep(60)
+    time.sleep(600)
 print(pid, child, flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -50,21 +50,21 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_ends_with_its_parent_and_removes_the_folder(folder: Path, number: signal.Signals) -> None:
-    parent, pid, _ = started_parent("plain", folder, "sleep", "60")
+    parent, pid, _ = started_parent("plain", folder, "sleep", "600")
     with parent:
         parent.send_signal(number)
 
-    eventually(lambda: is_gone(pid), 3, "the command ended")
-    eventually(lambda: not folder.exists(), 3, "the folder was removed")
+    eventually(lambda: is_gone(pid), 60, "the command ended")
+    eventually(lambda: not folder.exists(), 60, "the folder was removed")
 
 
 def test_a_forked_child_of_the_parent_does_not_keep_it_alive(folder: Path) -> None:
-    parent, pid, child = started_parent("fork", folder, "sleep", "60")
+    parent, pid, child = started_parent("fork", folder, "sleep", "600")
     try:
         with parent:
             parent.kill()
 
-        eventually(lambda: is_gone(pid), 3, "the command ended")
+        eventually(lambda: is_gone(pid), 60, "the command ended")
     finally:
         os.kill(child, signal.SIGKILL)
 
@@ -76,7 +76,7 @@ def test_a_paused_command_that_ignores_sigterm_ends_all_the_same(folder: Path) -
     with parent:
         parent.kill()
 
-    eventually(lambda: is_gone(pid), leash.GRACE_SECONDS + 3, "the command ended")
+    eventually(lambda: is_gone(pid), leash.GRACE_SECONDS + 60, "the command ended")
 
 
 def test_hands_on_the_status_and_the_output(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_hands_on_the_status_and_the_output(tmp_path: Path) -> None:
     with subprocess.Popen(
         [*hold, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        status = process.wait(10)
+        status = process.wait(60)
 
     assert log.read_text() == "said\n"
     assert status == 128 + signal.SIGKILL

@@ -82,7 +82,7 @@ def test_of_two_pauses_each_is_ended_by_name_or_both_by_all(invoke: Invoke) -> N
 def test_what_cannot_be_read_is_listed_and_can_be_ended(settings: Settings, invoke: Invoke) -> None:
     producer = opened(Producer, producer_config(settings))
     producer.produce(settings.names.of(CAMPAIGNS), b"garbage", b"winter#1", partition=0)
-    assert producer.flush(15) == 0
+    assert producer.flush(60) == 0
 
     assert listed(invoke) == [("winter", None)]
     assert invoke("resume", "winter").exit_code == 0

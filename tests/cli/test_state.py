@@ -177,7 +177,7 @@ def losses(bed: Bed) -> list[LossRecord]:
 
 def delete(bed: Bed, topic: str, *, keep: int = 0) -> dict[int, int]:
     """Delete what is in a topic, as its retention would; return each partition's new beginning."""
-    metadata = bed.admin.list_topics(topic, timeout=10).topics[topic]
+    metadata = bed.admin.list_topics(topic, timeout=60).topics[topic]
     with TopicLog(bed.settings) as log:
         ends = {
             number: log._consumer.get_watermark_offsets(TopicPartition(topic, number), 10)[1]
@@ -185,14 +185,14 @@ def delete(bed: Bed, topic: str, *, keep: int = 0) -> dict[int, int]:
         }
     until = [TopicPartition(topic, number, max(0, end - keep)) for number, end in ends.items()]
     for answer in bed.admin.delete_records(until).values():
-        answer.result(20)
+        answer.result(60)
     return {tp.partition: tp.offset for tp in until}
 
 
 def made_anew(bed: Bed, topic: str) -> None:
     """Delete a topic and make it again, empty."""
-    bed.admin.delete_topics([topic])[topic].result(20)
-    wait_for(lambda: topic not in bed.admin.list_topics(timeout=10).topics, what="for its end")
+    bed.admin.delete_topics([topic])[topic].result(60)
+    wait_for(lambda: topic not in bed.admin.list_topics(timeout=60).topics, what="for its end")
     apply(bed.settings, bed.admin)
 
 

@@ -285,7 +285,7 @@ def test_on_a_terminal_it_follows_the_gate_until_ctrl_c(
                 seen += os.read(ours, 65_536).decode()
         process.send_signal(signal.SIGINT)
 
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=60) == 0
         assert re.search(r"requests .*[1-9][0-9,]*, [1-9][0-9,]*/s now", seen)
     finally:
         process.kill()

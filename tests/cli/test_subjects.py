@@ -68,7 +68,7 @@ def write(
 ) -> None:
     producer = opened(Producer, producer_config(settings))
     producer.produce(settings.names.of(topic), value, key, partition=partition)
-    assert producer.flush(15) == 0
+    assert producer.flush(60) == 0
 
 
 def events(settings: Settings) -> list[Message]:

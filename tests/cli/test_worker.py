@@ -17,6 +17,7 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.errors import Fenced
 from streams.topology import SMS_INBOUND, UPLOADS_COMPLETED
 from tests.gate.bed import Bed, wait_for
+from tests.pace import allowed
 from tests.processors.bed import committed, ends
 from tests.processors.worker_process import log_of, worker_process
 
@@ -38,13 +39,13 @@ def url_of(bed: Bed) -> str:
         found[:] = re.findall(r"http://\S+(?=/metrics)", log_of(bed).read_text())
         return bool(found)
 
-    wait_for(said, 30, "for the worker to say where it listens")
+    wait_for(said, what="for the worker to say where it listens")
     return found[-1]
 
 
 def answer(url: str) -> tuple[int, bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=5) as response:
+        with urllib.request.urlopen(url, timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as refused:
         with refused:
@@ -79,17 +80,18 @@ def test_it_serves_and_ends_in_time_with_all_committed(bed: Bed, by: signal.Sign
     with worker_process(bed) as process:
         url = url_of(bed)
         output = bed.settings.names.of(UPLOADS_COMPLETED)
-        wait_for(lambda: sum(ends(bed, output).values()) == 500, 30)
-        wait_for(lambda: ready(url), 10)
+        wait_for(lambda: sum(ends(bed, output).values()) == 500)
+        wait_for(lambda: ready(url))
         counted = b'consent_gate_worker_events_total{agent="counting",outcome="handled"} 500'
-        wait_for(lambda: counted in answer(f"{url}/metrics")[1], 10)
+        wait_for(lambda: counted in answer(f"{url}/metrics")[1])
         assert answer(f"{url}/livez")[0] == 200
         # Faust's own worker would open a debugger at this signal.
         assert signal.SIGUSR2 not in caught_by(process.pid)
         began = time.monotonic()
         process.send_signal(by)
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert process.wait(60) == 0
+        took = time.monotonic() - began
+    assert took < allowed(5)
 
     assert committed(bed, topic) == {0: 250, 1: 250}
     assert lines(bed)[-1]["event"] == "worker_stopped"
@@ -103,9 +105,9 @@ def test_nothing_of_a_record_gets_into_its_log(bed: Bed) -> None:
     bed.flush()
     with worker_process(bed, log_level="debug") as process:
         output = bed.settings.names.of(UPLOADS_COMPLETED)
-        wait_for(lambda: sum(ends(bed, output).values()) == 50, 30)
+        wait_for(lambda: sum(ends(bed, output).values()) == 50)
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
 
     log = log_of(bed).read_text()
     assert "dead_lettered" in log
@@ -117,27 +119,28 @@ def test_nothing_of_a_record_gets_into_its_log(bed: Bed) -> None:
 def test_it_waits_for_a_kafka_that_does_not_answer_and_ends_when_asked(bed: Bed) -> None:
     with worker_process(bed, bootstrap_servers=NOBODY_LISTENS) as process:
         url = url_of(bed)
-        wait_for(lambda: any(line.get("error") == "KafkaUnavailable" for line in lines(bed)), 20)
+        wait_for(lambda: any(line.get("error") == "KafkaUnavailable" for line in lines(bed)))
         assert process.poll() is None
         assert not ready(url)
         began = time.monotonic()
         process.terminate()
-        assert process.wait(30) == 0
-        assert time.monotonic() - began < 5
+        assert process.wait(60) == 0
+        took = time.monotonic() - began
+    assert took < allowed(5)
 
 
 def test_a_second_of_its_name_ends_the_first_with_a_reason(bed: Bed) -> None:
     topic, output = (bed.settings.names.of(each) for each in (SMS_INBOUND, UPLOADS_COMPLETED))
     with worker_process(bed) as first:
         url = url_of(bed)
-        wait_for(lambda: ready(url), 30)
+        wait_for(lambda: ready(url))
         # As on another machine: the lock in the state folder does not see it.
         with worker_process(bed, state_dir=str(bed.folder / "elsewhere")) as second:
-            assert first.wait(30) == Fenced.exit_code
+            assert first.wait(60) == Fenced.exit_code
             # It has not come back and pushed the second out in its turn.
             bed.write(topic, b"key", b"value", 0)
             bed.flush()
-            wait_for(lambda: sum(ends(bed, output).values()) == 1, 30)
+            wait_for(lambda: sum(ends(bed, output).values()) == 1)
             assert second.poll() is None
 
     assert "Give each worker an instance_id of its own" in log_of(bed).read_text()

@@ -65,7 +65,7 @@ def put_backward(url, subject):
         headers={"Content-Type": "application/vnd.schemaregistry.v1+json"},
         method="PUT",
     )
-    with urllib.request.urlopen(question, timeout=10) as answer:
+    with urllib.request.urlopen(question, timeout=60) as answer:
         assert answer.status == 200
 
 

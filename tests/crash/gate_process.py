@@ -62,7 +62,7 @@ def die_at(step: str, armed: Path, turn: int) -> None:
                 "after offsets": "commit",
             }.get(step):
                 assert self._open is not None
-                self._open.flush(5)  # what was produced is on the broker, uncommitted
+                self._open.flush(60)  # what was produced is on the broker, uncommitted
                 die()
             if doomed and step == "during commit" and name == "commit":
                 threading.Timer(0.001, die).start()

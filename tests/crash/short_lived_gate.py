@@ -68,7 +68,7 @@ def short_lived_gate(
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def arm(bed: Bed, instance_id: str) -> None:

@@ -24,6 +24,7 @@ from streams.state.fold import fold_consent
 from streams.testing.records import a_consent_event, a_withdrawal, an_sms_requested
 from tests.crash.gate_process import STEPS
 from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
+from tests.pace import allowed
 
 pytestmark = pytest.mark.kafka
 
@@ -60,7 +61,7 @@ def gate_process(bed: Bed, instance_id: str, *dying: str) -> Iterator[subprocess
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
         if process.stdout is not None:
             process.stdout.close()
 
@@ -173,7 +174,7 @@ def test_a_gate_killed_in_its_very_first_transaction_starts_again(bed: Bed) -> N
     armed = bed.folder / "armed"
     armed.touch()
     with gate_process(bed, "gate-1", "after produce", str(armed), "0") as process:
-        assert process.wait(30) == -signal.SIGKILL
+        assert process.wait(60) == -signal.SIGKILL
     assert bed.read(bed.topics.changelog) == []
     with bed.ready_gate("gate-1") as running:
         bed.decided(len(asked))
@@ -210,8 +211,9 @@ def test_a_gate_ends_within_five_seconds_of_sigterm_with_all_committed(bed: Bed)
             play(bed, round_number, asked)
         began = time.monotonic()
         process.terminate()
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 5
+        assert process.wait(60) == 0
+        took = time.monotonic() - began
+    assert took < allowed(5)
     with bed.ready_gate("gate-1"):
         bed.decided(len(asked))
     check_outcomes(bed, asked)

@@ -137,5 +137,5 @@ def _found(told: Told, needles: set[str]) -> list[str]:
 
 
 def _answer(url: str) -> bytes:
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return bytes(answer.read())

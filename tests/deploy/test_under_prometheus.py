@@ -70,7 +70,7 @@ def prometheus(
         yesterday(bed)
         # Prometheus begins to scrape some seconds after it answers. It is to see the gate's
         # numbers before the restore moves them.
-        wait_for(lambda: len(watching.values("up == 0")) == 2, 20, "for the first scrapes")
+        wait_for(lambda: len(watching.values("up == 0")) == 2, what="for the first scrapes")
         with processes(bed.settings, gate_port, worker_port, folder) as config:
             until_the_day_is_seen(config, watching)
             yield watching
@@ -88,7 +88,7 @@ def until_the_day_is_seen(config: Path, watching: Prometheus) -> None:
     """Play the demo's day once both are ready, and wait until Prometheus has all of it."""
     for job in ("consent-gate", "consent-gate-worker"):
         ready = f'consent_gate_condition{{job="{job}"}}'
-        wait_for(partial(_holds, watching, ready), 30, f"for {job} to be ready")
+        wait_for(partial(_holds, watching, ready), what=f"for {job} to be ready")
     play_a_day(config, REQUESTS)
     for expr in (
         "consent_gate:allowed_share:1h",
@@ -96,7 +96,7 @@ def until_the_day_is_seen(config: Path, watching: Prometheus) -> None:
         "rate(consent_gate_reasons_total[30s])",
         "rate(consent_gate_worker_events_total[30s])",
     ):
-        wait_for(partial(watching.values, expr), 30, f"for {expr}")
+        wait_for(partial(watching.values, expr), what=f"for {expr}")
 
 
 def _holds(watching: Prometheus, expr: str) -> bool:

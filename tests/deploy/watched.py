@@ -20,7 +20,7 @@ from streams.config import Settings
 from tests.deploy.programs import ROOT
 from tests.gate.bed import wait_for
 
-_STOP_SECONDS = 15
+_STOP_SECONDS = 60
 _DAY_SECONDS = 240
 """It takes 10 s on an idle machine, and two minutes on one that does seven other things."""
 _CONSENT_GATE = [sys.executable, "-c", "from streams.cli.main import main; main()"]
@@ -35,7 +35,7 @@ class Prometheus:
     def get(self, path: str, **parameters: str) -> Any:
         """Return the data of one answer of the API. Raises OSError if it is none."""
         query = f"?{urlencode(parameters)}" if parameters else ""
-        with urlopen(f"{self._url}/api/v1/{path}{query}", timeout=10) as answer:
+        with urlopen(f"{self._url}/api/v1/{path}{query}", timeout=60) as answer:
             return json.load(answer)["data"]
 
     def values(self, expr: str) -> list[float]:
@@ -46,7 +46,7 @@ class Prometheus:
     def is_up(self) -> bool:
         """Whether it answers."""
         try:
-            with urlopen(f"{self._url}/-/ready", timeout=2):
+            with urlopen(f"{self._url}/-/ready", timeout=10):
                 return True
         except OSError:
             return False
@@ -124,7 +124,7 @@ def a_prometheus(
             assert process.poll() is None, (folder / "prometheus.log").read_text()
             return prometheus.is_up()
 
-        wait_for(answers, 20, "for Prometheus to answer")
+        wait_for(answers, what="for Prometheus to answer")
         yield prometheus
 
 

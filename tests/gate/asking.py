@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from streams.kafka.clients import reader_config
 from streams.records.decisions import SmsDecision
 from streams.testing.records import an_sms_requested
-from tests.gate.bed import Bed, Record, RunningGate
+from tests.gate.bed import PATIENCE, Bed, Record, RunningGate
 
 T = TypeVar("T")
 
@@ -24,11 +24,11 @@ class Following:
         self._running = running
         self._topic = topic
         self._consumer = Consumer({**reader_config(bed.settings), "fetch.wait.max.ms": 20})
-        partitions = self._consumer.list_topics(topic, timeout=10).topics[topic].partitions
+        partitions = self._consumer.list_topics(topic, timeout=60).topics[topic].partitions
         self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         self.records: list[Record] = []
 
-    def until(self, wanted: Callable[[Record], T | None], seconds: float = 20) -> T:
+    def until(self, wanted: Callable[[Record], T | None], seconds: float = PATIENCE) -> T:
         """Return what ``wanted`` makes of the first record for which it is not None."""
         deadline = time.monotonic() + seconds
         seen = 0

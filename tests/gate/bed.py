@@ -128,7 +128,7 @@ class Bed:
         """Everything committed in a topic now, partition by partition, in offset order."""
         consumer = Consumer(reader_config(self.settings))
         try:
-            metadata = consumer.list_topics(topic, timeout=10).topics[topic]
+            metadata = consumer.list_topics(topic, timeout=60).topics[topic]
             waiting = {}
             for number in metadata.partitions:
                 low, high = extent(consumer, TopicPartition(topic, number))

@@ -57,14 +57,14 @@ class OpenTransaction:
     def __init__(self, bed: Bed, partitions: Iterable[int]) -> None:
         config = producer_config(bed.settings, f"{bed.settings.topic_prefix}foreign")
         self._producer = Producer({**config, "transaction.timeout.ms": 60_000})
-        self._producer.init_transactions(10)
+        self._producer.init_transactions(60)
         self._producer.begin_transaction()
         for partition in partitions:
             self._producer.produce(bed.topics.consent, b"x", b"x", partition)
-        assert self._producer.flush(10) == 0
+        assert self._producer.flush(60) == 0
 
     def abort(self) -> None:
-        self._producer.abort_transaction(10)
+        self._producer.abort_transaction(60)
 
 
 # ------------------------------------------------------------------------------------ the mutations
@@ -246,7 +246,7 @@ def test_a_thousand_withdrawals_are_honoured_under_load_across_rebalances(bed: B
                 value = codecs.requests.encode(request)
                 other.produce(bed.topics.requests, value, request.recipient.encode())
                 asked_beside += 1
-            other.flush(10)
+            other.flush(60)
             done.wait(0.02)
 
     thread = threading.Thread(target=load)

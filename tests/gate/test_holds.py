@@ -99,7 +99,7 @@ def test_a_paused_campaign_goes_out_once_when_it_resumes_though_the_gate_is_kill
         bed.flush()
         bed.decided(len(PEOPLE) + 1)
         resume(bed)
-        process.wait(30)
+        process.wait(60)
     with bed.ready_gate("gate-1"):
         wait_for(lambda: not held_now(bed), what="for all holds to be settled")
         decisions = bed.decisions()
@@ -195,7 +195,7 @@ def test_what_waits_for_a_slot_goes_by_itself_when_it_opens(
     with bed.ready_gate():
         bed.decided(3)
         first = {each: of(bed, each)[0] for each in "abc"}
-        wait_for(lambda: len(bed.allowed()) == 3, 20)
+        wait_for(lambda: len(bed.allowed()) == 3)
         last = [of(bed, each)[-1] for each in "abc"]
     assert [first[each].reasons for each in "abc"] == [(), ("FREQUENCY",), ("FREQUENCY",)]
     until = [first[each].hold_until or 0 for each in "bc"]

@@ -39,7 +39,7 @@ def write_one_large_batch(bed: Bed, topic: str) -> None:
     )
     config = {**producer_config(settings), "message.max.bytes": 1_000_000_000}
     producer = Producer(config)
-    producer.list_topics(topic, timeout=10)
+    producer.list_topics(topic, timeout=60)
     failures: list[object] = []
     for _ in range(VALUES):
         producer.produce(

@@ -222,7 +222,7 @@ def write_all(bed: Bed) -> tuple[dict[str, Where], int]:
             headers=list(each.headers),
             on_delivery=delivered,
         )
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
 
     everything = {**PUT_ASIDE, **LEFT_OUT}
     for number, (name, each) in enumerate(everything.items()):

@@ -104,17 +104,17 @@ def test_a_gate_whose_group_offsets_have_expired_goes_on_from_its_position(bed: 
 def ask_in_transactions(bed: Bed, people: list[str], *, commit: bool) -> None:
     """Write a request for each of these people, in one transaction."""
     producer = Producer(producer_config(bed.settings, f"{bed.settings.group_id}-shop"))
-    producer.init_transactions(10)
+    producer.init_transactions(60)
     producer.begin_transaction()
     for number in people:
         request = an_sms_requested(request_id=number, recipient=number, valid_until=None)
         value = bed.codecs.requests.encode(request)
         producer.produce(bed.topics.requests, value, number.encode(), bed.partition(number))
     if commit:
-        producer.commit_transaction(10)
+        producer.commit_transaction(60)
     else:
-        assert producer.flush(10) == 0
-        producer.abort_transaction(10)
+        assert producer.flush(60) == 0
+        producer.abort_transaction(60)
 
 
 def ends(bed: Bed) -> dict[TopicPartition, int]:
@@ -258,7 +258,7 @@ def test_a_gate_with_another_subject_id_key_decides_nothing(bed: Bed) -> None:
         pytest.raises(SecretsError, match="Put the installation's own key back"),
         bed.gate(secrets_dir=other) as running,
     ):
-        running.thread.join(30)
+        running.thread.join(60)
     check_outcomes(bed, asked)
 
 
@@ -285,7 +285,7 @@ class Disk:
         """
         shutil.rmtree(self._folder)
         shutil.copytree(self._copy, self._folder)
-        cluster = self._bed.admin.list_topics(timeout=10).cluster_id
+        cluster = self._bed.admin.list_topics(timeout=60).cluster_id
         check = self._bed.keyring.subject_ids.check_value.hex()
         written_by = " ".join((boot_id(), cluster, self._bed.topics.changelog, check))
         ghost = self._bed.codecs.subject_states.encode(SubjectState(GHOST))

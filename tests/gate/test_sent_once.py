@@ -151,7 +151,7 @@ def test_a_gate_that_is_killed_confirms_no_stop_twice(bed: Bed, step: str) -> No
         armed.touch()
         while process.poll() is None:
             asked += ask(asked)
-            bed.decided(1, 30)
+            bed.decided(1)
     with bed.ready_gate("gate-1"):
         asked += ask(asked)
         bed.decided(asked)

@@ -64,7 +64,7 @@ def unstable(bed: Bed) -> set[int]:
     group = bed.settings.group_id
     asked = [TopicPartition(bed.topics.requests, n) for n in range(bed.settings.partitions)]
     answer = bed.admin.list_consumer_group_offsets(
-        [ConsumerGroupTopicPartitions(group, asked)], require_stable=True, request_timeout=10
+        [ConsumerGroupTopicPartitions(group, asked)], require_stable=True, request_timeout=60
     )[group]
     found = {tp.partition: tp.error for tp in answer.result().topic_partitions}
     assert all(error is None or "UNSTABLE" in error.name() for error in found.values()), found
@@ -164,7 +164,7 @@ def test_of_two_gates_with_one_name_the_first_ends_and_says_so(bed: Bed) -> None
         elsewhere = bed.folder / "elsewhere"
         with gate_command(bed, "gate-1", "second", state_dir=elsewhere) as second:
             play(bed, 1, asked)
-            assert first.process.wait(30) == Fenced.exit_code
+            assert first.process.wait(60) == Fenced.exit_code
             play(bed, 2, asked)
             bed.decided(len(asked))
             assert second.process.poll() is None
@@ -200,7 +200,7 @@ def test_a_fenced_zombie_commits_nothing(bed: Bed, turn: int) -> None:
         with bed.ready_gate("gate-1", state_dir=bed.folder / "elsewhere") as successor:
             bed.decided(len(asked))
             go.set()
-            zombie.thread.join(30)
+            zombie.thread.join(60)
             assert commits(zombie) == committed
             play(bed, 2, asked)
             # Not by bed.decided(), which raises the zombie's end again.

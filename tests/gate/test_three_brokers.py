@@ -124,7 +124,7 @@ class Play:
             replica_assignment=[[frozen], [other]],
             config=CONSENT_EVENTS.broker_settings(1),
         )
-        admin.create_topics([lonely])[lonely.topic].result(30)
+        admin.create_topics([lonely])[lonely.topic].result(60)
         # A request that hangs is given up sooner than by default: new leaders are found sooner.
         bed = Bed(kafka3.bootstrap_servers, prefix, folder, kafka={"socket.timeout.ms": "3000"})
         bed.producer = patient_producer(bed)
@@ -196,14 +196,14 @@ def coordinators(kafka3: EmbeddedKafka) -> dict[str, list[int]]:
     servers = {"bootstrap.servers": kafka3.bootstrap_servers}
     # Asking for a coordinator makes these topics where there are none yet. Not with an admin
     # client: librdkafka 2.16 dies of an answer that says "not the coordinator" (its issue 5040).
-    Producer({**servers, "transactional.id": "anybody"}).init_transactions(30)
+    Producer({**servers, "transactional.id": "anybody"}).init_transactions(60)
     anybody = Consumer({**servers, "group.id": "anybody"})
     wait_for(lambda: has_a_coordinator(anybody), PATIENCE, "for a group's coordinator")
     anybody.close()
     admin = AdminClient({**servers})
 
     def leaders() -> dict[str, list[int]]:
-        topics = admin.list_topics(timeout=10).topics
+        topics = admin.list_topics(timeout=60).topics
         return {
             name: [topics[name].partitions[n].leader for n in sorted(topics[name].partitions)]
             for name in (OFFSETS, TRANSACTIONS)
@@ -424,10 +424,10 @@ def test_a_late_yes_does_not_undo_a_stop_that_a_slow_clock_stamped(
         if leader(bed, at.topic, at.partition) == node:
             return True
         with suppress(KafkaException):  # it may not be eligible yet
-            bed.admin.elect_leaders(ElectionType.PREFERRED, [at]).result(30)
+            bed.admin.elect_leaders(ElectionType.PREFERRED, [at]).result(60)
         return False
 
-    partitions = bed.admin.list_topics(at.topic, timeout=30).topics[at.topic].partitions
+    partitions = bed.admin.list_topics(at.topic, timeout=60).topics[at.topic].partitions
     skewed = partitions[at.partition].replicas[0]  # the preferred leader
     kafka3.stop_broker(skewed)
     with monkeypatch.context() as environment:

@@ -80,7 +80,7 @@ def placed(config: dict[str, Any]) -> dict[bytes, int]:
 
     for key in numbers():
         producer.produce("placed", key=key, value=b"", on_delivery=note)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
     return places
 
 

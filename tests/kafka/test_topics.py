@@ -56,8 +56,8 @@ def create(settings: Settings, admin: AdminClient) -> Create:
         wanted |= {key.replace("_", "."): value for key, value in changed.items()}
         name = settings.names.of(topic)
         admin.create_topics([NewTopic(name, partitions, 1, config=wanted)])[name].result()
-        deadline = time.monotonic() + 10
-        while name not in admin.list_topics(timeout=10).topics and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while name not in admin.list_topics(timeout=60).topics and time.monotonic() < deadline:
             admin.poll(0.05)
 
     return created
@@ -121,8 +121,8 @@ def test_a_company_s_own_names_are_used(settings: Settings, admin: AdminClient) 
 
     apply(renamed, admin)
 
-    assert own in admin.list_topics(timeout=10).topics
-    assert settings.names.of(SMS_REQUESTED) not in admin.list_topics(timeout=10).topics
+    assert own in admin.list_topics(timeout=60).topics
+    assert settings.names.of(SMS_REQUESTED) not in admin.list_topics(timeout=60).topics
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def write_numbers(settings: Settings, topic: Topic, place: Callable[[bytes], int
     producer = opened(Producer, producer_config(settings))
     for number in NUMBERS:
         producer.produce(settings.names.of(topic), b"", number, place(number))
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def test_keys_placed_by_murmur2_raise_no_complaint(settings: Settings, admin: AdminClient) -> None:
@@ -231,7 +231,7 @@ def test_records_without_a_key_are_complained_of(settings: Settings, admin: Admi
     apply(settings, admin)
     producer = opened(Producer, producer_config(settings))
     producer.produce(settings.names.of(SMS_REQUESTED), b"")
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
     (complaint,) = check(settings, admin).complaints
 

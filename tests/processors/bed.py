@@ -60,7 +60,7 @@ def running(
             yield worker
         finally:
             runtime.stop()
-            worker.thread.join(15)
+            worker.thread.join(60)
             assert not worker.thread.is_alive(), "the worker did not stop"
 
 
@@ -70,7 +70,7 @@ def committed(bed: Bed, topic: str) -> dict[int, int]:
     consumer = Consumer(config)
     try:
         asked = [TopicPartition(topic, number) for number in range(bed.settings.partitions)]
-        return {tp.partition: tp.offset for tp in consumer.committed(asked, timeout=10)}
+        return {tp.partition: tp.offset for tp in consumer.committed(asked, timeout=60)}
     finally:
         consumer.close()
 

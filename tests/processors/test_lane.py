@@ -36,6 +36,7 @@ from streams.topology import (
 )
 from tests.gate.bed import Bed, by_partition
 from tests.gate.unreadable_headers import write_with_unreadable_headers
+from tests.pace import allowed
 from tests.processors.bed import committed, ends, working
 from tests.processors.counting import count, counting, text_of
 
@@ -155,7 +156,8 @@ def test_a_worker_that_ends_in_the_middle_acknowledges_nothing_of_it(bed: Bed) -
     with working(bed, partial(counting, handle=endless)) as worker:
         worker.until(begun.is_set)
         began = time.monotonic()
-    assert time.monotonic() - began < 5
+    took = time.monotonic() - began
+    assert took < allowed(5)
     assert committed(bed, bed.settings.names.of(SMS_INBOUND))[0] < 0
 
     with working(bed, counting) as worker:
@@ -204,18 +206,19 @@ def test_batches_are_as_large_as_allowed_and_wait_for_more(bed: Bed) -> None:
 
 
 def test_heavy_work_in_a_thread_delays_no_other_agent(bed: Bed) -> None:
-    heavy_at = threading.Event()
-    served: list[float] = []
+    heavy_at, served, in_vain = threading.Event(), threading.Event(), threading.Event()
 
     def heavy(events: Sequence[Event[str]], state: AgentState) -> Effects:
         heavy_at.set()
-        until = time.thread_time() + 1.5
-        while time.thread_time() < until:
+        until = time.thread_time() + 10
+        while not served.is_set() and time.thread_time() < until:
             sum(range(1000))
+        if not served.is_set():
+            in_vain.set()
         return Effects()
 
     def quick(events: Sequence[Event[str]], state: AgentState) -> Effects:
-        served.append(time.monotonic())
+        served.set()
         return Effects()
 
     def uploads(_tools: Tools) -> Agent:
@@ -225,12 +228,10 @@ def test_heavy_work_in_a_thread_delays_no_other_agent(bed: Bed) -> None:
         bed.write(bed.settings.names.of(CONTACTS_UPLOADED), b"k", b"v", 0)
         bed.flush()
         worker.until(heavy_at.is_set)
-        asked = time.monotonic()
         send(bed, 1, 0)
-        worker.until(lambda: served)
-        assert worker.handled("uploads") == 0, "the heavy work was over too soon to tell"
-        assert served[0] - asked < 2.5
         worker.until(lambda: worker.handled("uploads") == 1)
+    assert served.is_set()
+    assert not in_vain.is_set(), "nobody was served beside it"
 
 
 def test_a_timer_that_fails_is_told_and_goes_on(bed: Bed) -> None:

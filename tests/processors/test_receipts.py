@@ -192,7 +192,7 @@ def run(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Run:
         upload(run, 0)  # and the app sends it once more
         bed.flush()
         wait_for(lambda: ("upload-0", True) in run.receipts(), 60, "for its withdrawal")
-        wait_for(lambda: len(written(bed, DEAD_LETTERS)) == 1, 30)
+        wait_for(lambda: len(written(bed, DEAD_LETTERS)) == 1)
         stopped = [
             r
             for r in written(bed, CONSENT_EVENTS)
@@ -204,7 +204,7 @@ def run(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> Run:
         run.told["the worker's metrics"] = _answer(_url(log_of(bed).read_text()))
         for process in (worker, gate):
             process.send_signal(signal.SIGTERM)
-            assert process.wait(20) == 0
+            assert process.wait(60) == 0
     run.told["the gate's log"] = (bed.folder / "gate-1.log").read_bytes()
     run.told["the worker's log"] = log_of(bed).read_bytes()
     run.told["the gate's store"] = b"".join(
@@ -360,5 +360,5 @@ def _url(text: str) -> str:
 
 def _answer(url: str) -> bytes:
     url = url if url.endswith("/metrics") else f"{url.rstrip(',/').removesuffix('/readyz')}/metrics"
-    with urllib.request.urlopen(url, timeout=10) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return bytes(answer.read())

@@ -23,7 +23,7 @@ def transactions(bed: Bed, topic: str, partition: int, *batches: tuple[int, bool
         producer.begin_transaction()
         for index in range(count):
             producer.produce(topic, b"kept" if kept else b"aborted", b"%d" % index, partition)
-        producer.flush(30)
+        producer.flush(60)
         if kept:
             producer.commit_transaction()
         else:
@@ -76,7 +76,7 @@ def delete_below(bed: Bed, topic: str, offset: int) -> None:
 
     answers = bed.admin.delete_records([TopicPartition(topic, 0, offset)])
     for answer in answers.values():
-        answer.result(10)
+        answer.result(60)
 
 
 def test_the_client_s_partitioner_is_ours_for_500_keys() -> None:

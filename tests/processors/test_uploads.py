@@ -176,7 +176,7 @@ def test_hostile_uploads_are_counted_or_put_aside_and_nothing_stops(bed: Bed) ->
     with working(bed, uploads) as worker:
         for value in (bed.codecs.uploads.encode(million), bytes(UPLOAD_MAX_BYTES + 1)):
             large.produce(topic, value, uploader.encode(), bed.partition(uploader))
-        assert large.flush(30) == 0
+        assert large.flush(60) == 0
         say(bed, an_upload(upload_id="empty", contacts=()))
         say(bed, an_upload(upload_id="names", contacts=tuple(names)))
         say(bed, an_upload(upload_id="\x00/\n", contacts=book(["9" * 10_000, "\x00", ""])))

@@ -181,7 +181,7 @@ def killed_again_and_again(bed: Bed, play: Play, kills: int) -> None:
             wait_for(lambda: progress(bed) > before, 60)  # noqa: B023
             time.sleep(play.choose.uniform(0, 1))  # the moment of the kill is the test's subject
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def until(bed: Bed, condition: Callable[[], object], what: str) -> None:

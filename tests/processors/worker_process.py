@@ -54,7 +54,7 @@ def worker_process(
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def log_of(bed: Bed, instance_id: str = "worker-1") -> Path:

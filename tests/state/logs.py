@@ -28,13 +28,13 @@ class Logs:
     def topic(self) -> str:
         name = f"log-{secrets.token_hex(4)}"
         for created in self.admin.create_topics([NewTopic(name, 2, 1)]).values():
-            created.result(15)
+            created.result(60)
         return name
 
     def append(self, at: At, *values: bytes | None, key: bytes | None = None) -> None:
         for value in values:
             self._plain.produce(at.topic, value, key, at.partition)
-        assert self._plain.flush(15) == 0
+        assert self._plain.flush(60) == 0
 
     def transactions(self) -> Transactions:
         writer = Transactions(producer_config(self._settings, secrets.token_hex(4)))
@@ -58,7 +58,7 @@ class Transactions:
 
     def __init__(self, config: dict[str, object]) -> None:
         self._producer = Producer(config)
-        self._producer.init_transactions(15)
+        self._producer.init_transactions(60)
         self._open = False
 
     def write(self, at: At, *values: bytes | None, key: bytes | None = None) -> None:
@@ -68,14 +68,14 @@ class Transactions:
             self._open = True
         for value in values:
             self._producer.produce(at.topic, value, key, at.partition)
-        assert self._producer.flush(15) == 0
+        assert self._producer.flush(60) == 0
 
     def commit(self) -> None:
-        self._producer.commit_transaction(15)
+        self._producer.commit_transaction(60)
         self._open = False
 
     def abort(self) -> None:
-        self._producer.abort_transaction(15)
+        self._producer.abort_transaction(60)
         self._open = False
 
     def close(self) -> None:
@@ -83,7 +83,7 @@ class Transactions:
             self.abort()
 
 
-def fetch_until(reader: LogReader, condition: Callable[[], object], seconds: float = 15) -> None:
+def fetch_until(reader: LogReader, condition: Callable[[], object], seconds: float = 60) -> None:
     """Fetch until the condition holds; fail after so many seconds."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -207,7 +207,7 @@ def test_records_that_are_gone_are_a_fault_and_never_skipped(
     logs.append(at, b"0", b"1", b"2")
     logs.append(beside, b"beside")
     [deleted] = logs.admin.delete_records([TopicPartition(at.topic, 0, 2)]).values()
-    deleted.result(15)
+    deleted.result(60)
 
     reader.start({at: 0, beside: 0})
 

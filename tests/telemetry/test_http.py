@@ -52,7 +52,7 @@ def get(server: TelemetryServer, path: str, **headers: str) -> tuple[int, str, s
     """Return status, content type and body."""
     request = urllib.request.Request(server.url + path, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             return response.status, response.headers["Content-Type"], response.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -115,7 +115,7 @@ def test_another_path_is_not_found(server: TelemetryServer) -> None:
 
 
 def test_head_has_no_body(server: TelemetryServer) -> None:
-    connection = HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", server.port, timeout=60)
     connection.request("HEAD", "/livez")
     response = connection.getresponse()
     connection.close()
@@ -127,10 +127,10 @@ def test_head_has_no_body(server: TelemetryServer) -> None:
 def test_a_client_that_goes_away_or_talks_nonsense_writes_nothing(
     server: TelemetryServer, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"\x00\x01 nonsense\r\n\r\n")
         assert b"400" in client.recv(4096)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as client:
         client.sendall(b"GET /metrics HTTP/1.0\r\n")
 
     assert get(server, "/livez")[0] == 200

@@ -237,7 +237,7 @@ def test_librdkafka_s_own_messages_are_lines(lines: Lines) -> None:
         {"bootstrap.servers": "127.0.0.1:9"}, logger=logging.getLogger(KAFKA_LOGGER)
     )
 
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not lines() and time.monotonic() < deadline:
         producer.poll(0.1)
 
