@@ -23,6 +23,7 @@ from streams.sealing.secrets_folder import init_secrets
 from streams.topology import CONSENT_LEDGER, POLICIES, SMS_DECISIONS, Topic
 from tests.audit.recorded_day import RecordedDay, policy_folder, record_a_day
 from tests.gate.bed import Bed
+from tests.leaders import until_led
 
 PARTITIONS = 2
 
@@ -121,15 +122,15 @@ def settings(kafka: EmbeddedKafka, topic_prefix: str, secrets_dir: Path) -> Sett
         }
     )
     admin = AdminClient(admin_config(settings))
-    created = admin.create_topics(
-        [
-            NewTopic(settings.names.of(SMS_DECISIONS), PARTITIONS, 1),
-            NewTopic(settings.names.of(CONSENT_LEDGER), PARTITIONS, 1),
-            NewTopic(settings.names.of(POLICIES), 1, 1),
-        ]
-    )
+    topics = {
+        settings.names.of(SMS_DECISIONS): PARTITIONS,
+        settings.names.of(CONSENT_LEDGER): PARTITIONS,
+        settings.names.of(POLICIES): 1,
+    }
+    created = admin.create_topics([NewTopic(name, count, 1) for name, count in topics.items()])
     for future in created.values():
         future.result(60)
+    until_led(admin, topics)
     return settings
 
 

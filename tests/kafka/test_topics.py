@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from streams.kafka.placement import (
 from streams.kafka.topic_differences import Severity
 from streams.kafka.topics import apply, check, ensure_fit
 from streams.topology import CAMPAIGNS, CONSENT_EVENTS, SMS_REQUESTED, TOPICS, Topic
+from tests.leaders import until_led
 
 pytestmark = pytest.mark.kafka
 
@@ -56,9 +56,7 @@ def create(settings: Settings, admin: AdminClient) -> Create:
         wanted |= {key.replace("_", "."): value for key, value in changed.items()}
         name = settings.names.of(topic)
         admin.create_topics([NewTopic(name, partitions, 1, config=wanted)])[name].result()
-        deadline = time.monotonic() + 60
-        while name not in admin.list_topics(timeout=60).topics and time.monotonic() < deadline:
-            admin.poll(0.05)
+        until_led(admin, {name: partitions})
 
     return created
 

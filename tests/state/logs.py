@@ -13,6 +13,7 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.config import Settings
 from streams.kafka.clients import admin_config, producer_config, reader_config
 from streams.state.log_reader import At, LogReader
+from tests.leaders import until_led
 
 
 class Logs:
@@ -29,6 +30,7 @@ class Logs:
         name = f"log-{secrets.token_hex(4)}"
         for created in self.admin.create_topics([NewTopic(name, 2, 1)]).values():
             created.result(60)
+        until_led(self.admin, {name: 2})
         return name
 
     def append(self, at: At, *values: bytes | None, key: bytes | None = None) -> None:
