@@ -94,7 +94,7 @@ def _summary(policy: Policy, report: BacktestReport) -> Iterator[str]:
 
 def _shown(table: Table) -> Shown:
     shown = Shown(table.title.lower(), "from", "to", box=None, pad_edge=False)
-    shown.add_column("messages", justify="right")
+    shown.add_column("decisions", justify="right")
     for row in table.rows[:_ROWS_SHOWN]:
         shown.add_row(row.name, row.before, row.after, f"{row.count:,}")
     left = len(table.rows) - _ROWS_SHOWN

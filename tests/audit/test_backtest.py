@@ -226,7 +226,21 @@ def test_a_bar_is_as_long_as_its_share_of_the_longest() -> None:
     page = html_report(a_report(), Heading("mine", "abc", "from then on"))
 
     drawing = ElementTree.fromstring(
-        "<svg" + page.split("<svg")[1].partition("</svg>")[0] + "</svg>"
+        "<svg viewBox" + page.split("<svg viewBox")[1].partition("</svg>")[0] + "</svg>"
     )
     bars = [(each.get("class"), each.get("width")) for each in drawing.iter("rect")]
-    assert bars == [("DROPPED", "360"), ("ALLOWED", "120")]
+    assert bars == [("DROPPED", "300"), ("ALLOWED", "100")]
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (BacktestReport(), "Nothing was tried"),
+        (BacktestReport(tried=5, same=5), "No verdict would have been another one."),
+    ],
+)
+def test_a_report_of_nothing_says_so(report: BacktestReport, said: str) -> None:
+    page = html_report(report, Heading("mine", "abc", "from then on"))
+    assert said in page
+    assert "<svg" not in page
+    assert "<table" not in page
