@@ -86,7 +86,7 @@ from streams.telemetry.catalogue import (
 from streams.telemetry.health import Health
 from streams.telemetry.labels import Condition, StallCause, Step, TransactionResult
 from streams.telemetry.telemetry import Telemetry
-from streams.topology import CAMPAIGNS, CONSENT_EVENTS, CONTACTS_ENTRIES
+from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
 IDLE_WAIT_SECONDS: Final = 0.1
 """How long the loop waits for a first request. Bounds how late a signal or a rebalance is seen."""
@@ -332,8 +332,7 @@ class Gate:
                 self._assignment.stall(work.owned, StallCause.REGISTRY_UNAVAILABLE, {})
             self._telemetry.emit(ErrorMet(error))
             return []
-        at = self._broadcast.offsets.get(CAMPAIGNS.name, 0)
-        self._holding.campaigns_at(at, self._broadcast.campaigns)
+        self._holding.campaigns_folded(self._broadcast.campaigns)
         self._telemetry.emit(BarrierReached(time.monotonic() - began, len(ready)))
         return ready
 

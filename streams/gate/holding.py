@@ -12,9 +12,9 @@ from typing import Final
 from streams.codec.codec import Codecs
 from streams.errors import PartitionLost, Undecodable
 from streams.gate.work import Work
-from streams.policy.readings import Campaigns
 from streams.records.decisions import QuarantinedSms
 from streams.sealing.data_keys import DataKeys
+from streams.state.broadcast import CampaignTable
 from streams.state.holds import Held, Holds
 from streams.state.store import Store
 from streams.state.subjects import Subjects
@@ -60,10 +60,11 @@ class Holding:
         for waiting in self._holds.all():
             waiting.policy_changed()
 
-    def campaigns_at(self, offset: int, campaigns: Campaigns) -> None:
-        """The campaigns' table is folded up to ``offset``."""
+    def campaigns_folded(self, campaigns: CampaignTable) -> None:
+        """The campaigns' table is folded up to the barrier of a batch."""
+        ended = campaigns.take_ended()
         for waiting in self._holds.all():
-            waiting.campaigns_changed(offset, campaigns.paused)
+            waiting.campaigns_resumed(ended, campaigns.paused)
 
     def waiting(self, partition: int, now_ms: int) -> HoldsWaiting:
         """What waits in a partition that was restored, to be told on ticks."""

@@ -65,6 +65,7 @@ class CampaignTable:
         """``subject_id`` gives a number's keyed hash, as the worker does that pauses uploaders."""
         self._subject_id = subject_id
         self._pauses: dict[str, set[str]] = {}
+        self._ended: set[str] = set()
 
     def apply(self, record: Campaign) -> None:
         """Take one record over. A tombstone ends nothing, so there is nothing to apply."""
@@ -75,14 +76,22 @@ class CampaignTable:
             case CampaignState.ACTIVE:
                 if record.resumes is None:
                     return
-                pauses = self._pauses.get(record.campaign_id, set())
+                pauses = self._pauses.get(record.campaign_id)
+                if pauses is None:
+                    return
                 pauses.discard(record.resumes)
                 if not pauses:
-                    self._pauses.pop(record.campaign_id, None)
+                    del self._pauses[record.campaign_id]
+                    self._ended.add(record.campaign_id)
 
     def pause_unreadable(self, key: str) -> None:
         """A record of this campaign could not be read: it may have been a pause, so it is one."""
         self._pauses.setdefault(key.partition("#")[0], set()).add(f"unreadable {key}")
+
+    def take_ended(self) -> set[str]:
+        """Give, once, what was resumed since this was last asked for. It may be paused anew."""
+        ended, self._ended = self._ended, set()
+        return ended
 
     def paused(self, campaign_id: str) -> bool:
         """Whether a pause of this campaign stands."""

@@ -4,7 +4,8 @@ What is held now in a partition, and what each hold waits for. Pure bookkeeping,
 A hold is decided again when one of these comes first:
 
 * its time (``hold_until``: quiet hours end, a slot opens), a little later for some than for others;
-* its campaign is no longer paused;
+* its campaign is no longer paused; where the user who initiated it was paused, any user is resumed
+  (which user it was stands in what is sealed);
 * a new policy version is loaded, where the policy could not judge it;
 * the state of its person changes, where that could not be read, or the number was to be looked up;
 * its end: ``valid_until``, or shortly before its topic forgets it. Then it is EXPIRED.
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 from binascii import crc32
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
@@ -25,6 +26,7 @@ from sys import intern
 from typing import Final
 
 from streams.policy.reasons import Reason
+from streams.records.counted import is_uploader
 from streams.records.decisions import QuarantinedSms
 
 SPREAD_MS: Final = 30_000
@@ -119,7 +121,7 @@ class Waiting:
         self._soon: deque[int] = deque()
         self._in_soon: set[int] = set()
         self._woken_at: int | None = None
-        self._campaigns_at = -1
+        self._unwatched = True
         self._by_campaign: dict[str | None, set[int]] = {}
         self._by_subject: dict[bytes, set[int]] = {}
         self._by_policy: set[int] = set()
@@ -222,17 +224,24 @@ class Waiting:
         """Another policy version decides now."""
         self._look_soon(self._by_policy)
 
-    def campaigns_changed(self, at: int, paused: Callable[[str], bool]) -> None:
-        """The campaigns' table is folded up to offset ``at``; ``paused`` says what it says now."""
-        if at == self._campaigns_at:
+    def campaigns_resumed(self, ended: Collection[str], paused: Callable[[str], bool]) -> None:
+        """
+        Pauses of these campaigns and users have ended; ``paused`` says what is paused now.
+
+        To be called for every batch. What the partition was restored with is looked at with the
+        first call behind it, whatever has ended: it may have been told to another gate.
+        """
+        if not ended and not self._unwatched:
             return
-        self._campaigns_at = at
-        for campaign_id, offsets in list(self._by_campaign.items()):
+        groups: Iterable[str | None] = ended
+        if self._unwatched or any(map(is_uploader, ended)):
+            groups = list(self._by_campaign)
+        self._unwatched = False
+        for campaign_id in groups:
             if campaign_id is None or not paused(campaign_id):
-                self._look_soon(offsets)
                 # Told once: each is a member again when it is held again. The table may change
                 # many times until a million are decided.
-                del self._by_campaign[campaign_id]
+                self._look_soon(self._by_campaign.pop(campaign_id, ()))
 
     def subjects_changed(self, subject_ids: Iterable[bytes]) -> None:
         """The states of these people were changed."""
@@ -244,9 +253,10 @@ class Waiting:
         """
         Nobody watched for a while: what a policy or a person's state can change is looked at once.
 
-        Not what waits for its campaign: the table says at once which are paused
-        (:meth:`campaigns_changed`), and a million may be.
+        What waits for its campaign only where that is not paused, which the table says at the next
+        call of :meth:`campaigns_resumed`: a million may be paused.
         """
+        self._unwatched = True
         for offsets in (*self._by_subject.values(), self._by_policy):
             self._look_soon(offsets)
 

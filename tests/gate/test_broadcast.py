@@ -29,7 +29,7 @@ from streams.testing.records import (
     a_template,
 )
 from tests.gate.asking import Asking
-from tests.gate.bed import PLAIN_POLICY, Bed, RunningGate, now_ms
+from tests.gate.bed import PLAIN_POLICY, Bed, RunningGate, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -342,6 +342,13 @@ def test_what_a_paused_user_initiates_is_held_in_whatever_campaign(asking: Askin
     assert advertise(asking, "spring").verdict is Outcome.ALLOWED, "nobody's else"
     resume(bed, about, "1")
     assert invite(asking).verdict is Outcome.ALLOWED
+
+    def again() -> list[Outcome]:
+        return [
+            d.verdict for d in bed.decisions() if (d.request_id, d.attempt) == (held.request_id, 1)
+        ]
+
+    wait_for(lambda: again() == [Outcome.ALLOWED], what="for the held one to be decided again")
 
 
 def test_a_request_of_no_campaign_minds_no_pause(asking: Asking) -> None:

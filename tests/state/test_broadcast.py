@@ -107,6 +107,16 @@ def test_a_pause_without_an_id_is_a_pause() -> None:
     assert not table_of(pause(None), end("")).paused("spring")
 
 
+def test_what_has_ended_is_told_once_and_only_if_no_pause_is_left() -> None:
+    table = table_of(pause("1"), pause("2"), end("2"))
+    assert table.take_ended() == set()
+    table.apply(end("1"))
+    table.apply(end("1"))
+    assert table.take_ended() == {"spring"}
+    table.apply(end("1"))
+    assert table.take_ended() == set()
+
+
 def test_what_cannot_be_read_pauses_the_campaign_of_its_key() -> None:
     for key in ("spring", "spring#1"):
         table = CampaignTable(str.encode)

@@ -4,16 +4,34 @@ from __future__ import annotations
 
 import pytest
 
+from streams.records.counted import uploader
 from streams.state.holds import ENDS_EARLY_MS, SPREAD_MS, UNCHANGED_MS, Held, Waiting, held_of
 from streams.testing.records import A_SUBJECT_ID, NOON, a_quarantined_sms
 
 HOUR = 3_600_000
 WEEK = 7 * 24 * HOUR
+SPRING = "spring"
+"""The campaign of the holds here."""
 
 
 def a_hold(offset: int = 1, **changes: object) -> Held:
     fields = {"hold_id": f"0-{offset}", **changes}
     return held_of(a_quarantined_sms(**fields), WEEK)
+
+
+def a_watched_partition() -> Waiting:
+    """With no holds, and its campaigns looked at once."""
+    waiting = Waiting()
+    waiting.campaigns_resumed((), all_paused)
+    return waiting
+
+
+def all_paused(campaign_id: str) -> bool:
+    return True
+
+
+def none_paused(campaign_id: str) -> bool:
+    return False
 
 
 def offsets(taken: list[Held]) -> list[int]:
@@ -91,16 +109,16 @@ def test_what_was_woken_is_overdue_from_when_it_was_first_found_to_wait() -> Non
     [
         (("PURPOSE_UNKNOWN",), Waiting.policy_changed),
         (("POLICY_ERROR",), Waiting.policy_changed),
-        (("CAMPAIGN_PAUSED",), lambda waiting: waiting.campaigns_changed(2, lambda _: False)),
+        (("CAMPAIGN_PAUSED",), lambda waiting: waiting.campaigns_resumed({SPRING}, none_paused)),
         (("STATE_UNDECODABLE",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
         (("NUMBER_UNCHECKED",), lambda waiting: waiting.subjects_changed([A_SUBJECT_ID])),
     ],
 )
 def test_each_is_decided_again_when_what_it_waits_for_has_changed(reasons, change) -> None:  # type: ignore[no-untyped-def]
-    waiting = Waiting()
+    waiting = a_watched_partition()
     waiting.add(a_hold(1, reasons=reasons))
     waiting.add(a_hold(2, reasons=("OCCASION_MISSING",)))  # only a reviewer may release it
-    waiting.campaigns_changed(1, lambda _: True)
+    waiting.campaigns_resumed({"autumn"}, lambda campaign: campaign == SPRING)
     waiting.subjects_changed([b"somebody else..."])
     assert not waiting.is_due(NOON)
     change(waiting)
@@ -113,18 +131,50 @@ def test_what_nobody_watched_is_looked_at_once() -> None:
         waiting.add(a_hold(offset, reasons=(reason,)))
     waiting.anything_changed()
     assert offsets(waiting.take(NOON, 9)) == [1]
-    waiting.campaigns_changed(1, lambda _: True)
+    waiting.campaigns_resumed((), all_paused)
     assert not waiting.is_due(NOON)
-    waiting.campaigns_changed(2, lambda _: False)
+    waiting.campaigns_resumed({SPRING}, none_paused)
     assert offsets(waiting.take(NOON, 9)) == [0]
+
+
+def test_what_is_restored_while_other_partitions_are_decided_is_looked_at_whole() -> None:
+    waiting = Waiting()
+    waiting.add(a_hold(1, reasons=("CAMPAIGN_PAUSED",)))
+    waiting.campaigns_resumed((), none_paused)
+    waiting.add(a_hold(2, reasons=("CAMPAIGN_PAUSED",)))
+    waiting.anything_changed()
+    waiting.campaigns_resumed((), none_paused)
+    assert offsets(waiting.take(NOON, 9)) == [1, 2]
+
+
+def test_holds_of_a_paused_user_are_looked_at_when_a_user_is_resumed_and_no_sooner() -> None:
+    waiting = a_watched_partition()
+    for offset, campaign_id in enumerate((SPRING, None, "autumn")):
+        waiting.add(a_hold(offset, reasons=("CAMPAIGN_PAUSED",), campaign_id=campaign_id))
+
+    def paused(campaign_id: str) -> bool:
+        return campaign_id == "autumn"
+
+    waiting.campaigns_resumed((), paused)
+    waiting.campaigns_resumed({"summer"}, paused)
+    assert not waiting.is_due(NOON)
+    waiting.campaigns_resumed({uploader(A_SUBJECT_ID)}, paused)
+    woken = waiting.take(NOON, 9)
+    assert offsets(woken) == [0, 1], "autumn waits for its campaign as well"
+    for held in woken:
+        waiting.unchanged(held, NOON)  # it was another user
+    waiting.campaigns_resumed((), paused)
+    assert not waiting.is_due(NOON)
+    waiting.campaigns_resumed({uploader(A_SUBJECT_ID)}, paused)
+    assert offsets(waiting.take(NOON, 9)) == [0, 1]
 
 
 def test_what_is_to_be_decided_soon_stands_in_the_row_once_however_often_it_was_told() -> None:
     waiting = Waiting()
     for offset in range(3):
         waiting.add(a_hold(offset, reasons=("CAMPAIGN_PAUSED", "POLICY_ERROR")))
-    for at in range(50):
-        waiting.campaigns_changed(at, lambda _: False)
+    for _ in range(50):
+        waiting.campaigns_resumed({SPRING}, none_paused)
         waiting.policy_changed()
     waiting.put_back(waiting.take(NOON, 2))
     assert sorted(waiting._soon) == [0, 1, 2]
