@@ -18,6 +18,7 @@ from streams.config import Settings
 from streams.errors import DeadLetter
 from streams.processors.state import AgentState
 from streams.sealing.keyring import KeyRing
+from streams.telemetry.fact import Fact
 from streams.topology import Topic
 
 R_co = TypeVar("R_co", covariant=True)
@@ -84,6 +85,7 @@ class Effects:
 
     ``then`` is written once all else that the batch comes to is on all replicas, and before the
     events are acknowledged: what may only be asked for after something else is sure.
+    ``told`` goes to metrics and log when all of it counts; after a crash at that moment, never.
 
     Changes of state are not in here: they are made on the :class:`AgentState` that was handed in,
     and count together with these or not at all.
@@ -92,6 +94,7 @@ class Effects:
     outputs: Sequence[Output] = ()
     refused: Sequence[Refused] = ()
     then: Sequence[Output] = ()
+    told: Sequence[Fact] = ()
 
 
 GivingWay = Generator[None, None, Effects]
@@ -187,6 +190,7 @@ def each(handle: HandleOne) -> Handle:
         outputs: list[Output] = []
         refused: list[Refused] = []
         then: list[Output] = []
+        told: list[Fact] = []
         for event in events:
             attempt = state.attempt()
             try:
@@ -200,15 +204,20 @@ def each(handle: HandleOne) -> Handle:
             outputs.extend(effects.outputs)
             refused.extend(effects.refused)
             then.extend(effects.then)
-        return Effects(outputs, refused, then)
+            told.extend(effects.told)
+        return Effects(outputs, refused, then, told)
 
     return handle_batch
 
 
 class MakeAgent(Protocol):
-    """Builds one agent from what it may use. Called once a process, before anything is read."""
+    """
+    Builds one agent from what it may use. Called once a process, before anything is read.
 
-    def __call__(self, tools: Tools, /) -> Agent: ...
+    None where the settings want nothing of it: then its topics are not read.
+    """
+
+    def __call__(self, tools: Tools, /) -> Agent | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,7 @@ from streams.telemetry.catalogue import (
     EventsHandled,
     HandlingRetried,
 )
+from streams.telemetry.fact import Fact
 from streams.telemetry.labels import EventOutcome
 from streams.telemetry.telemetry import Telemetry
 from streams.topology import DEAD_LETTERS, WORKER_STATE, Topic, TopicNames
@@ -243,6 +244,7 @@ class Lane:
         await self._committed([*written, *letters], then, state, applied)
         self._count(EventOutcome.HANDLED, handled)
         self._tell_dead(dead)
+        self._tell(effects.told)
         self._hands.telemetry.emit(BatchHandled(self.agent.name, time.monotonic() - began))
         return True
 
@@ -329,6 +331,7 @@ class Lane:
             self._hands.telemetry.emit(ErrorMet(error))
             return
         await self._committed(written, then, state, self._mark.applied)
+        self._tell(effects.told)
 
     # -------------------------------------------------------------------------------------- writing
 
@@ -451,6 +454,10 @@ class Lane:
             counts[which] = counts.get(which, 0) + 1
         for (topic, cause), count in counts.items():
             self._hands.telemetry.emit(DeadLettered(topic, cause, count))
+
+    def _tell(self, facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            self._hands.telemetry.emit(fact)
 
     def _tell_retry(self, error: Retry) -> None:
         self._hands.telemetry.emit(HandlingRetried(self.agent.name, error))

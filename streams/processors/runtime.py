@@ -247,19 +247,14 @@ def assembled(
             telemetry.emit(TopicsWarned(warning))
         requests = settings.names.of(SMS_REQUESTED)
         partitions = until_answered(lambda: len(_cluster(admin).topics[requests].partitions))
-        made = [
-            make(
-                Tools(
-                    settings,
-                    open_codecs(
-                        settings.schema_registry_url, settings.schema_registry, settings.names
-                    ),
-                    keyring,
-                    partitions,
-                )
+
+        def tools() -> Tools:
+            codecs = open_codecs(
+                settings.schema_registry_url, settings.schema_registry, settings.names
             )
-            for make in agents
-        ]
+            return Tools(settings, codecs, keyring, partitions)
+
+        made = [agent for make in agents if (agent := make(tools())) is not None]
         _refuse_what_cannot_be_kept_apart(made, settings)
         yield Runtime(settings, made, admin, telemetry, health)
 

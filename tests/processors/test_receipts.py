@@ -314,6 +314,7 @@ def later(make: MakeAgent) -> MakeAgent:
 
     def made(tools: Tools) -> Agent:
         agent = make(tools)
+        assert agent is not None
         [timer] = agent.timers
         return replace(
             agent, timers=[Timer(0.2, lambda now, state: timer.act(now + LATER_MS, state))]
