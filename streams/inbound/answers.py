@@ -1,5 +1,5 @@
 """
-What is answered to a STOP, a START or a HELP, by language.
+What is answered to a STOP, a START or a HELP, and what people are asked to confirm; by language.
 
 A confirmation says that the wish was heard, and nothing else: no offer, no attempt to win the
 person back (47 CFR 64.1200(a)(12)). The texts that ship keep to that; a company's own are its own.
@@ -26,7 +26,10 @@ say."""
 
 MAX_FILE_CHARACTERS = 128 * 1024
 
-_FIELDS = ("stop", "stop_named", "start", "help")
+_FIELDS = ("stop", "stop_named", "start", "help", "question", "reminder")
+
+_NAMED = ("stop_named", "question", "reminder")
+"""Texts that say who writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +38,16 @@ class Texts:
     The answers of one language.
 
     ``stop`` answers a withdrawal of everything, ``stop_named`` one from a sender or campaign whose
-    name replaces ``{name}``. None: such a reply is not answered in this language.
+    name replaces ``{name}``. None: such a reply is not answered in this language. ``question`` asks
+    whether a consent is the person's, ``reminder`` asks again; they have a ``{name}``, too.
     """
 
     stop: str
     stop_named: str
     start: str | None = None
     help: str | None = None
+    question: str | None = None
+    reminder: str | None = None
 
 
 class Answers:
@@ -63,6 +69,19 @@ class Answers:
     def help(self, language: str | None) -> str | None:
         """Answer a HELP; None where that is not done."""
         return self._of(language).help
+
+    def question(self, language: str | None, name: str, *, again: bool) -> str | None:
+        """
+        Ask whether a consent to messages from ``name`` is the person's, or remind of that.
+
+        In English where the language has no such text, None where English has none either. A
+        language without a reminder of its own asks the same again.
+        """
+        for texts in (self._of(language), self._texts[BASE]):
+            if texts.question is not None:
+                text = (texts.reminder if again else None) or texts.question
+                return text.replace(NAME, name)
+        return None
 
     def _of(self, language: str | None) -> Texts:
         return self._texts.get(language or BASE) or self._texts[BASE]
@@ -100,7 +119,10 @@ class _File(FlatFile):
     def _read(self, language: str, node: yaml.Node) -> None:
         fields = self.mapping(node, _FIELDS, f"the answers in {language}")
         texts = {field: self._text(field, value) for field, value in fields.items()}
-        for required in ("stop", "stop_named"):
+        needed = ["stop", "stop_named"]
+        if "reminder" in fields:
+            needed.append("question")
+        for required in needed:
             if required not in fields:
                 self.wrong(line_of(node), f"{required} is missing", f"add a line `{required}: ...`")
         self.texts[language] = Texts(
@@ -108,6 +130,8 @@ class _File(FlatFile):
             stop_named=texts.get("stop_named") or "",
             start=texts.get("start"),
             help=texts.get("help"),
+            question=texts.get("question"),
+            reminder=texts.get("reminder"),
         )
 
     def _text(self, field: str, node: yaml.Node) -> str:
@@ -118,10 +142,10 @@ class _File(FlatFile):
                 f"the text has {len(text)} characters",
                 f"write at most {LONGEST}: people get it as an SMS",
             )
-        if text and (field == "stop_named") != (NAME in text):
+        if text and (field in _NAMED) != (NAME in text):
             self.wrong(
                 line_of(node),
                 f"{field} {'has' if NAME in text else 'lacks'} {NAME}",
-                f"{NAME} stands in stop_named, and there only: elsewhere no name is known",
+                f"{NAME} stands in {', '.join(_NAMED)}, and there only: elsewhere no name is known",
             )
         return text

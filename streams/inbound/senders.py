@@ -81,10 +81,21 @@ class Senders:
         """Take entries by what people reply to, and by folded name with the name as written."""
         self._by_recipient = by_recipient or {}
         self._by_name = by_name or {}
+        entries = [*self._by_recipient.values(), *(sender for _, sender in self._by_name.values())]
+        self._by_id: dict[str, Sender] = {}
+        for sender in entries:
+            known = self._by_id.get(sender.sender_id)
+            # The sender itself before its campaigns; a name before none.
+            if known is None or _fullness(sender) > _fullness(known):
+                self._by_id[sender.sender_id] = sender
 
     def of(self, recipient: str) -> Sender | None:
         """Give whose number or short code this is; None if the register does not say."""
         return self._by_recipient.get(recipient.strip())
+
+    def known_as(self, sender_id: str) -> Sender | None:
+        """Give the entry of this sender, which says how people call it; None if there is none."""
+        return self._by_id.get(sender_id)
 
     def whose(self, recipient: str) -> Scope:
         """Give the sender or campaign that a plain yes to this number is said to."""
@@ -117,6 +128,10 @@ class Senders:
         if reading.meaning is Meaning.UNCERTAIN and recipient:
             return Coverage(Scope(sender_id=recipient), Because.RECIPIENT)
         return Coverage(Scope(), Because.NOT_SAID)
+
+
+def _fullness(sender: Sender) -> tuple[bool, bool]:
+    return sender.campaign_id is None, sender.name is not None
 
 
 def load_senders(path: Path | None, lists: KeywordLists) -> Senders:

@@ -145,3 +145,15 @@ def test_what_is_no_register_is_told(load: Load, text: str, told: str) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"none\.yaml cannot be read"):
         load_senders(tmp_path / "none.yaml", packaged_lists())
+
+
+def test_a_sender_is_known_by_its_id_and_itself_before_its_campaigns(load: Load) -> None:
+    senders = load(REGISTER)
+
+    known = senders.known_as("acme")
+    assert known is not None
+    assert (known.name, known.language, known.campaign_id) == ("Acme", "de", None)
+    globex = senders.known_as("globex")
+    assert globex is not None
+    assert globex.name == "Globex"
+    assert senders.known_as("36111") is None
