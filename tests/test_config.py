@@ -293,3 +293,11 @@ def test_true_and_false_can_come_from_the_environment() -> None:
     assert mistakes(CONSENT_GATE_CONFIRM_STOPS="no") == [
         "CONSENT_GATE_CONFIRM_STOPS: confirm_stops must be true or false, not text ('no')"
     ]
+
+
+def test_a_reminder_waits_a_day_and_a_night_or_for_ever() -> None:
+    for hours in ("0", "36"):
+        settings = load(None, {"CONSENT_GATE_CONFIRM_REMIND_HOURS": hours}).settings
+        assert settings.confirm_remind_hours == int(hours)
+    [told] = mistakes(CONSENT_GATE_CONFIRM_REMIND_HOURS="35")
+    assert "write 36 or more, or 0 for no reminder" in told

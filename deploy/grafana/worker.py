@@ -118,6 +118,18 @@ def what_is_handled() -> Iterator[Panel]:
     )
 
 
+def what_is_confirmed() -> Iterator[Panel]:
+    """Yield the row of consents that wait to be confirmed."""
+    yield lines(
+        "Asked to confirm",
+        "Questions and reminders written a second, and what became of the consents: `expired` are "
+        "those that nobody answered for. Nothing here unless confirm_sender_id is set.",
+        Query(rate("consent_gate_worker_confirmations_total", "outcome"), "{{outcome}}"),
+        unit="ops",
+        width=24,
+    )
+
+
 def how_the_workers_do() -> Iterator[Panel]:
     """Yield the row of partitions, state and versions."""
     yield lines(
@@ -171,6 +183,7 @@ def worker() -> str:
             rows={
                 "Are replies and address books read?": is_all_well(),
                 "What is handled": what_is_handled(),
+                "Are consents confirmed?": what_is_confirmed(),
                 "How the workers do": how_the_workers_do(),
             },
         )

@@ -160,6 +160,15 @@ def _default_keywords_dir() -> Path:
     return data_dir("keywords")
 
 
+LEAST_REMIND_HOURS = 36
+
+
+def _check_remind_hours(value: int) -> int:
+    if 0 < value < LEAST_REMIND_HOURS:
+        raise _bad(None, f"write {LEAST_REMIND_HOURS} or more, or 0 for no reminder")
+    return value
+
+
 def _default_answers_file() -> Path:
     return data_dir("keywords") / "answers" / "answers.yaml"
 
@@ -260,6 +269,23 @@ class Settings(BaseModel):
         title="true or false",
         description="Whether the worker asks for one confirmation of each STOP, within five "
         "minutes. The gate lets one pass although the person has just withdrawn.",
+    )
+    confirm_sender_id: str | None = Field(
+        None,
+        title="text",
+        min_length=1,
+        max_length=200,
+        description="Where the policy wants consents confirmed: the sender_id under which the "
+        "worker asks the person, if the consent names none of its own (docs/double-opt-in.md). "
+        "Unset: the worker asks nobody, and a service of yours has to.",
+    )
+    confirm_remind_hours: Annotated[int, AfterValidator(_check_remind_hours)] = Field(
+        48,
+        ge=0,
+        le=720,
+        description="How long after that question the worker reminds, once. 36 at least, a day and "
+        "a night: the gate drops a reminder within a day of the question, which may have waited "
+        "for the morning. 0: nobody is reminded.",
     )
     secrets_dir: Folder = Field(
         title="a folder",

@@ -10,6 +10,7 @@ reminder is the most that can be argued for.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final
 
 from streams.policy.confirming import Confirming
@@ -28,6 +29,19 @@ REMINDED_AFTER_MS: Final = 24 * 3600 * 1000
 
 ASKED_REMEMBERED: Final = 2
 """The question and its reminder: a third is refused, so there is none to remember."""
+
+
+class QuestionOutcome(Enum):
+    """What became of a question that the worker wrote, or of the consent it was about."""
+
+    ASKED = "asked"
+    REMINDED = "reminded"
+    CONFIRMED = "confirmed"
+    EXPIRED = "expired"
+    """Nobody answered in time."""
+    ENDED = "ended"
+    """The consent was withdrawn or erased, or the number is another's now."""
+
 
 _state: Final = replacing(SubjectState)
 _grant: Final = replacing(Grant)

@@ -11,8 +11,9 @@ from streams.processors.agent import MakeAgent
 from streams.processors.counters import answers
 from streams.processors.lookups import lookups
 from streams.processors.pauses import pauses
+from streams.processors.questions import questions
 from streams.processors.receipts import receipts
 from streams.processors.replies import replies
 from streams.processors.uploads import uploads
 
-AGENTS: tuple[MakeAgent, ...] = (uploads, receipts, replies, answers, pauses, lookups)
+AGENTS: tuple[MakeAgent, ...] = (uploads, receipts, replies, answers, pauses, lookups, questions)

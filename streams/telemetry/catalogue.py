@@ -22,6 +22,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from streams.config import LogLevel
+from streams.policy.asking import QuestionOutcome
 from streams.policy.reasons import Reason, ReasonKind
 from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind, ContactKind
@@ -719,6 +720,19 @@ class HandlingRetried(Fact):
 
     def line(self) -> dict[str, object]:
         return {"agent": self.agent, **described(self.error)}
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmationsFollowed(Fact):
+    """So many consents that wait to be confirmed were asked about, or came to this end."""
+
+    METRICS = (metrics.WORKER_CONFIRMATIONS,)
+
+    outcome: QuestionOutcome
+    count: int
+
+    def record(self, series: Series) -> None:
+        series.add(metrics.WORKER_CONFIRMATIONS, self.count, self.outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from enum import Enum
 from confluent_kafka import KafkaError
 
 from streams import errors
+from streams.policy.asking import QuestionOutcome
 from streams.policy.reasons import Reason, ReasonKind
 from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind, ContactKind
@@ -164,6 +165,9 @@ AGENT = Label(
     pattern=re.compile(r"[a-z][a-z0-9-]{0,39}"),
 )
 EVENT_OUTCOME = Label("outcome", "What became of the event.", _values(EventOutcome))
+QUESTION_OUTCOME = Label(
+    "outcome", "What was written, or what became of the consent.", _values(QuestionOutcome)
+)
 VERSION = Label(
     "version", "One version at a time.", pattern=re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,79}")
 )

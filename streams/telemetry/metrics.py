@@ -15,6 +15,7 @@ from streams.telemetry.labels import (
     FOLDED,
     PARTITION,
     PURPOSE,
+    QUESTION_OUTCOME,
     REASON,
     REASON_KIND,
     REBALANCE,
@@ -355,6 +356,13 @@ WORKER_STATE_SECONDS = Instrument(
     Kind.HISTOGRAM,
     "How long reading the state back took, an assignment.",
     bounds=_RESTORE_BOUNDS,
+)
+WORKER_CONFIRMATIONS = Instrument(
+    "consent_gate_worker_confirmations_total",
+    Kind.COUNTER,
+    "Questions and reminders that the worker wrote to have consents confirmed, and what became of "
+    "the consents. Whether a question passed, the gate's decisions of purpose `confirmation` say.",
+    (QUESTION_OUTCOME,),
 )
 
 METRICS: tuple[Instrument, ...] = tuple(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
@@ -16,7 +18,7 @@ from streams.telemetry import metrics
 from streams.telemetry.health import Health
 from streams.telemetry.labels import EventOutcome
 from streams.telemetry.telemetry import Telemetry
-from tests.gate.bed import Bed, InThread
+from tests.gate.bed import PLAIN_POLICY, Bed, InThread
 
 
 class RunningWorker(InThread):
@@ -85,3 +87,15 @@ def ends(bed: Bed, topic: str) -> dict[int, int]:
         }
     finally:
         consumer.close()
+
+
+def policy_wanting_confirmations(folder: Path, purpose: str = "confirmation") -> Path:
+    """Write the plain policy that wants consents to advertising confirmed, within 7 days."""
+    policy = folder / "policy"
+    shutil.copytree(PLAIN_POLICY, policy)
+    manifest = (policy / "policy.yaml").read_text()
+    manifest = manifest.replace("purposes:\n", f"purposes:\n  {purpose}: Is it yours?\n", 1)
+    (policy / "policy.yaml").write_text(
+        f"{manifest}\nconfirm: {{purposes: [marketing], within_days: 7}}\n"
+    )
+    return policy

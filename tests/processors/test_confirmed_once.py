@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
@@ -15,9 +14,9 @@ from streams.records.events import Source
 from streams.records.requests import Occasion
 from streams.testing.records import a_consent_event, a_number, an_inbound_sms, an_sms_requested
 from streams.topology import SMS_INBOUND, SMS_REQUESTED
-from tests.gate.bed import PLAIN_POLICY, Bed, now_ms
+from tests.gate.bed import Bed, now_ms
 from tests.processors import killed_before_asking
-from tests.processors.bed import working
+from tests.processors.bed import policy_wanting_confirmations, working
 from tests.processors.worker_process import worker_process
 
 pytestmark = pytest.mark.kafka
@@ -80,13 +79,7 @@ def test_a_stop_is_confirmed_once_though_the_worker_dies_before_asking(bed: Bed)
 def test_a_consent_waits_for_a_yes_and_is_asked_for_once_where_the_policy_wants_it(
     kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path
 ) -> None:
-    policy = tmp_path / "policy"
-    shutil.copytree(PLAIN_POLICY, policy)
-    manifest = (policy / "policy.yaml").read_text()
-    manifest = manifest.replace("purposes:\n", "purposes:\n  confirmation: Is it yours?\n", 1)
-    (policy / "policy.yaml").write_text(
-        f"{manifest}\nconfirm: {{purposes: [marketing], within_days: 7}}\n"
-    )
+    policy = policy_wanting_confirmations(tmp_path)
     bed = Bed(kafka.bootstrap_servers, topic_prefix, tmp_path, policy_dir=policy)
 
     with bed.ready_gate(), working(bed, replies) as worker:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from streams.errors import ConfigError, RegistryUnavailable
+from streams.policy.asking import QuestionOutcome
 from streams.policy.reasons import Reason, ReasonKind
 from streams.records.decisions import Outcome, Refusal
 from streams.records.events import ConsentKind, ContactKind
@@ -43,6 +44,7 @@ HOT: tuple[Fact, ...] = (
     facts.StoreWritten(subjects=9),
     facts.EventsHandled("replies", EventOutcome.HANDLED, 4),
     facts.BatchHandled("replies", seconds=0.02),
+    facts.ConfirmationsFollowed(QuestionOutcome.ASKED, 2),
     facts.WorkerLag(CONSENT_EVENTS, 1, records=3),
     facts.ConditionNeeded(Condition.ASSIGNED),
 )
