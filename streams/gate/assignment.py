@@ -62,6 +62,11 @@ secrets folder; an operator who has put the file back waits for so long."""
 REBUILT_AGAIN_SECONDS: Final = 5.0
 """How often a partition whose state a person rebuilds is looked at again."""
 
+READ_ANEW_SECONDS: Final = 0.25
+"""How often the requests are assigned anew at most, while more partitions are on their way. Each
+time the fetch that is under way is thrown away, up to ``fetch.wait.max.ms`` (50): were it done as
+often as one of a hundred partitions is restored, those that are LIVE would get nothing."""
+
 
 class Assignment:
     """All partitions that this gate owns now. Used by the loop's thread only."""
@@ -92,6 +97,7 @@ class Assignment:
         self._probes: dict[int, Asked] = {}
         self._read: set[int] = set()
         """Those of which librdkafka reads requests, or may go on to: some are paused."""
+        self._read_anew_at = 0.0
         self.epoch = 0
         """Raised by every rebalance: what was taken under another epoch is void."""
         self.group: object = None
@@ -338,11 +344,15 @@ class Assignment:
         Have the requests of all LIVE partitions read, if those of one are not.
 
         Each from its position, between batches: a new assignment drops what was fetched ahead, also
-        of the others, which costs them some 50 ms. What waits is not in it until it goes on.
+        of the others. What waits is not in it until it goes on.
         """
-        live = self.live()
+        live, now = self.live(), time.monotonic()
         if all(owned.partition in self._read for owned in live):
             return
+        coming = any(owned.phase is Phase.RESTORING for owned in self.all())
+        if coming and now < self._read_anew_at:
+            return
+        self._read_anew_at = now + READ_ANEW_SECONDS
         positions = [
             TopicPartition(self._topics.requests, owned.partition, owned.next_request)
             for owned in live
