@@ -8,6 +8,7 @@ import signal
 import time
 import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -44,12 +45,15 @@ def url_of(bed: Bed) -> str:
 
 
 def answer(url: str) -> tuple[int, bytes]:
+    """What it answers, with the status; status 0 for no answer."""
     try:
         with urllib.request.urlopen(url, timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as refused:
         with refused:
             return refused.code, refused.read()
+    except (OSError, HTTPException):
+        return 0, b""
 
 
 def ready(url: str) -> bool:
@@ -58,8 +62,9 @@ def ready(url: str) -> bool:
 
 def lines(bed: Bed, instance_id: str = "worker-1") -> list[dict[str, Any]]:
     """Its log: every line but the first is JSON."""
-    written = log_of(bed, instance_id).read_text().splitlines()
-    return [json.loads(line) for line in written if line.startswith("{")]
+    written = log_of(bed, instance_id).read_text().splitlines(keepends=True)
+    # It may be writing the last one.
+    return [json.loads(line) for line in written if line.startswith("{") and line.endswith("\n")]
 
 
 def caught_by(pid: int) -> set[int]:

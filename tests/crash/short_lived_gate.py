@@ -16,18 +16,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from confluent_kafka import Consumer
+
 from streams.config import Settings
 from streams.gate.assembly import assembled
 from streams.gate.assignment import Assignment
 from streams.telemetry.health import Health
 from streams.telemetry.telemetry import Telemetry
 from tests.crash.gate_process import die, die_at
-from tests.gate.bed import Bed
+from tests.gate.bed import PATIENCE, Bed
 
 GIVING_UP = "giving up"
 """In the callback by which partitions are taken away from it."""
 TAKING_OVER = "taking over"
-"""In the callback by which partitions come to it."""
+"""In the callback by which partitions come to it: it has its share when it dies."""
 AFTER_OFFSETS = "after offsets"
 """Once :func:`arm` was called: when all of a batch is on the broker but the commit."""
 
@@ -76,8 +78,8 @@ def arm(bed: Bed, instance_id: str) -> None:
     (bed.folder / f"{instance_id}.armed").touch()
 
 
-def killed(process: subprocess.Popen[bytes], seconds: float = 30) -> bool:
-    """Wait until it has died, and say whether by its own kill -9."""
+def killed(process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> bool:
+    """Wait until it has died, and say whether by kill -9, which nobody else here sends."""
     return process.wait(seconds) == -signal.SIGKILL
 
 
@@ -89,6 +91,13 @@ def _settings(path: Path) -> Settings:
     return Settings.model_validate(values).model_copy(update={"session_timeout_ms": session_ms})
 
 
+def dying_of_a_share(assignment: Assignment, consumer: Consumer, share: list[Any]) -> None:
+    """Stand in for the callback of an assignment: a gate may get nothing at first."""
+    if share:
+        die()
+    consumer.assign(share)
+
+
 def main() -> None:
     config, where = Path(sys.argv[1]), sys.argv[2]
     settings = _settings(config)
@@ -96,7 +105,7 @@ def main() -> None:
         case "giving up":
             Assignment._on_revoke = lambda *_: die()  # type: ignore[method-assign]
         case "taking over":
-            Assignment._on_assign = lambda *_: die()  # type: ignore[method-assign]
+            Assignment._on_assign = dying_of_a_share  # type: ignore[method-assign]
         case _:
             die_at(where, config.with_suffix(".armed"), int(sys.argv[3]))
     telemetry = Telemetry()

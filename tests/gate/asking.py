@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from streams.kafka.clients import reader_config
 from streams.records.decisions import SmsDecision
 from streams.testing.records import an_sms_requested
-from tests.gate.bed import PATIENCE, Bed, Record, RunningGate
+from tests.gate.bed import PATIENCE, Bed, Record, RunningGate, patiently
 
 T = TypeVar("T")
 
@@ -24,7 +24,8 @@ class Following:
         self._running = running
         self._topic = topic
         self._consumer = Consumer({**reader_config(bed.settings), "fetch.wait.max.ms": 20})
-        partitions = self._consumer.list_topics(topic, timeout=60).topics[topic].partitions
+        found = patiently(lambda: self._consumer.list_topics(topic, timeout=10))
+        partitions = found.topics[topic].partitions
         self._consumer.assign([TopicPartition(topic, number, 0) for number in partitions])
         self.records: list[Record] = []
 

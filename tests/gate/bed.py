@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -30,6 +31,7 @@ from streams.telemetry.health import Health
 from streams.telemetry.telemetry import Telemetry
 
 Record = Fetched
+T = TypeVar("T")
 
 PLAIN_POLICY = data_dir("policies") / "plain"
 """
@@ -128,7 +130,8 @@ class Bed:
         """Everything committed in a topic now, partition by partition, in offset order."""
         consumer = Consumer(reader_config(self.settings))
         try:
-            metadata = consumer.list_topics(topic, timeout=60).topics[topic]
+            found = patiently(lambda: consumer.list_topics(topic, timeout=10))
+            metadata = found.topics[topic]
             waiting = {}
             for number in metadata.partitions:
                 low, high = extent(consumer, TopicPartition(topic, number))
@@ -262,12 +265,17 @@ class RunningGate(InThread):
 
 
 def extent(consumer: Consumer, at: TopicPartition, seconds: float = PATIENCE) -> tuple[int, int]:
-    """Return a partition's first offset and its next; a leader just elected is asked again."""
+    """Return a partition's first offset and its next."""
+    low, high = patiently(lambda: consumer.get_watermark_offsets(at, 10), seconds)
+    return low, high
+
+
+def patiently(ask: Callable[[], T], seconds: float = PATIENCE) -> T:
+    """Ask Kafka until it answers: a leader that was just elected, or is slow, is asked again."""
     deadline = time.monotonic() + seconds
     while True:
         try:
-            low, high = consumer.get_watermark_offsets(at, 10)
-            return low, high
+            return ask()
         except KafkaException:
             if time.monotonic() > deadline:
                 raise

@@ -27,7 +27,7 @@ from streams.kafka.clients import producer_config
 from streams.records.decisions import Outcome
 from streams.state.log_reader import At
 from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_sms_requested
-from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -56,15 +56,16 @@ class OpenTransaction:
 
     def __init__(self, bed: Bed, partitions: Iterable[int]) -> None:
         config = producer_config(bed.settings, f"{bed.settings.topic_prefix}foreign")
-        self._producer = Producer({**config, "transaction.timeout.ms": 60_000})
-        self._producer.init_transactions(60)
+        # It is open for as long as the test waits for something else.
+        self._producer = Producer({**config, "transaction.timeout.ms": 600_000})
+        self._producer.init_transactions(PATIENCE)
         self._producer.begin_transaction()
         for partition in partitions:
             self._producer.produce(bed.topics.consent, b"x", b"x", partition)
-        assert self._producer.flush(60) == 0
+        assert self._producer.flush(PATIENCE) == 0
 
     def abort(self) -> None:
-        self._producer.abort_transaction(60)
+        self._producer.abort_transaction(PATIENCE)
 
 
 # ------------------------------------------------------------------------------------ the mutations
@@ -112,8 +113,14 @@ def at_the_last_stable_offset(gate: Gate) -> None:
     barrier.read = stable  # type: ignore[method-assign]
 
 
-def violations_behind_an_open_transaction(bed: Bed, running: RunningGate) -> int:
-    """Withdraw and ask, while a foreign transaction keeps the withdrawals from being read."""
+def violations_behind_an_open_transaction(
+    bed: Bed, running: RunningGate, *, expected: bool = False
+) -> int:
+    """
+    Withdraw and ask, while a foreign transaction keeps the withdrawals from being read.
+
+    It ends when the partition without it was decided, and any violation that is ``expected``.
+    """
     held, free = 0, 1
     behind = [number for number in PEOPLE if bed.partition(number) == held]
     beside = [number for number in PEOPLE if bed.partition(number) == free]
@@ -142,12 +149,15 @@ def violations_behind_an_open_transaction(bed: Bed, running: RunningGate) -> int
         ),
         what="for the partition without the open transaction",
     )
+    unread = {f"after {number}" for number in behind}
+    if expected:
+        wait_for(lambda: unread & bed.decided(0).keys(), what="for what is decided too early")
     early = {decision.request_id for decision in bed.decisions()}
     foreign.abort()
     decided = bed.decided(2 * len(PEOPLE))
     wrong = [n for n in PEOPLE if decided[f"after {n}"].verdict is Outcome.ALLOWED]
     if not wrong:
-        assert not early & {f"after {n}" for n in behind}, "decided without its state"
+        assert not early & unread, "decided without its state"
     return len(wrong)
 
 
@@ -162,7 +172,7 @@ def test_requests_behind_a_foreign_open_transaction_wait_and_are_then_decided_ri
 def test_the_same_play_fails_without_a_true_barrier(bed: Bed, mutation) -> None:  # type: ignore[no-untyped-def]
     with bed.ready_gate() as running:
         mutation(running.gate)
-        assert violations_behind_an_open_transaction(bed, running) > 0
+        assert violations_behind_an_open_transaction(bed, running, expected=True) > 0
 
 
 def test_requests_wait_for_a_leader_whose_answer_never_comes(
@@ -246,8 +256,8 @@ def test_a_thousand_withdrawals_are_honoured_under_load_across_rebalances(bed: B
                 value = codecs.requests.encode(request)
                 other.produce(bed.topics.requests, value, request.recipient.encode())
                 asked_beside += 1
-            other.flush(60)
-            done.wait(0.02)
+            other.flush(PATIENCE)
+            done.wait(0.1)
 
     thread = threading.Thread(target=load)
     thread.start()
@@ -260,7 +270,7 @@ def test_a_thousand_withdrawals_are_honoured_under_load_across_rebalances(bed: B
                 withdraw_then_ask(bed, number, index)
             done.set()
             thread.join()
-            decided = bed.decided(pairs + asked_beside, 60)
+            decided = bed.decided(pairs + asked_beside, 3 * PATIENCE)
             assert second.error is None
     finally:
         done.set()

@@ -16,11 +16,12 @@ from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.codec.codec import RecordCodec
+from streams.gate import holding
 from streams.kafka.clients import reader_config
 from streams.records.decisions import SmsDecision
 from streams.records.requests import SmsRequested
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
-from tests.gate.bed import Bed, Record, RunningGate, extent, now_ms
+from tests.gate.bed import PATIENCE, Bed, Record, RunningGate, extent, now_ms
 from tests.gate.test_holds import ask_for_password, pause, resume
 from tests.gate.test_sends import policy_with_caps
 
@@ -51,8 +52,11 @@ def each_of(bed: Bed, topic: str, partition: int) -> Iterator[Record]:
     try:
         _, high = extent(consumer, at)
         consumer.assign([at])
+        until = time.monotonic() + PATIENCE
         while True:
+            assert time.monotonic() < until, f"{topic} could not be read to its end"
             for message in consumer.consume(2_000, 0.1):
+                until = time.monotonic() + PATIENCE
                 error = message.error()
                 if error is None:
                     yield message
@@ -100,7 +104,11 @@ def hold(bed: Bed, size: int) -> None:
         pytest.param(100_000, id="100_000", marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]),
     ],
 )
-def test_holds_due_at_once_end_once_each_and_do_not_delay_a_password(bed: Bed, size: int) -> None:
+def test_holds_due_at_once_end_once_each_and_do_not_delay_a_password(
+    bed: Bed, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Fifty batches at least: the password is asked for, and seen, while they are worked off.
+    monkeypatch.setattr(holding, "MOST_AT_ONCE", min(holding.MOST_AT_ONCE, size // 100))
     patience = 60 + size / 500
     began = time.monotonic()
 

@@ -40,7 +40,13 @@ from streams.telemetry.labels import RestoreKind, StallCause
 from streams.telemetry.metrics import RESTORES
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.short_lived_gate import hasty
-from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
+from tests.crash.test_kill import (
+    check_outcomes,
+    check_state,
+    folded_from_scratch,
+    play,
+    stored,
+)
 from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
@@ -53,13 +59,6 @@ GHOST = bytes(16)
 @pytest.fixture
 def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
     return hasty(Bed(kafka.bootstrap_servers, topic_prefix, tmp_path))
-
-
-def check_state(bed: Bed, running: RunningGate) -> None:
-    wait_for(
-        lambda: stored(bed, running.gate._store) == folded_from_scratch(bed),
-        what="for the state to be what consent.events makes it",
-    )
 
 
 # ----------------------------------------------------------------------------------- group offsets
@@ -376,7 +375,7 @@ def test_a_store_that_cannot_be_trusted_is_built_anew(
             assert restored(running, RestoreKind.REBUILT) == 2
             assert ghosts(running) == 0
             assert not has_key(bed, running, erased)
-            assert stored(bed, running.gate._store) == folded_from_scratch(bed)
+            check_state(bed, running)
 
     disk.put_back(age_ms=COPY_USABLE_MS)
     check_built_anew()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from streams.records.events import ConsentKind
 from streams.state import sends
 from streams.testing.records import a_consent_event, a_number, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import PLAIN_POLICY, QUICK_TAKEOVER, Bed, now_ms, wait_for
+from tests.gate.bed import PATIENCE, PLAIN_POLICY, QUICK_TAKEOVER, Bed, now_ms, wait_for
 
 pytestmark = pytest.mark.kafka
 
@@ -174,7 +175,9 @@ def test_a_gate_that_is_killed_lets_no_message_more_go_than_the_cap(bed: Bed, st
         ask_everybody()
         bed.decided(len(asked))
         armed.touch()
+        until = time.monotonic() + 2 * PATIENCE
         while process.poll() is None:
+            assert time.monotonic() < until, "it did not die"
             ask_everybody()
             bed.decided(1)
     with bed.ready_gate("gate-1"):

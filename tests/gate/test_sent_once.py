@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from streams.records.events import ConsentEvidence, ConsentKind
 from streams.records.requests import Occasion
 from streams.testing.records import a_consent_event, a_number, a_withdrawal, an_sms_requested
 from tests.crash.test_kill import gate_process
-from tests.gate.bed import QUICK_TAKEOVER, Bed, now_ms, wait_for
+from tests.gate.bed import PATIENCE, QUICK_TAKEOVER, Bed, now_ms, wait_for
 from tests.gate.test_reasons_given import confirmed
 
 pytestmark = pytest.mark.kafka
@@ -149,7 +150,9 @@ def test_a_gate_that_is_killed_confirms_no_stop_twice(bed: Bed, step: str) -> No
             stop(bed, number, f"stop-of-{number}")
         bed.flush()
         armed.touch()
+        until = time.monotonic() + 2 * PATIENCE
         while process.poll() is None:
+            assert time.monotonic() < until, "it did not die"
             asked += ask(asked)
             bed.decided(1)
     with bed.ready_gate("gate-1"):

@@ -31,12 +31,11 @@ from tests.crash.short_lived_gate import (
 )
 from tests.crash.test_kill import (
     check_outcomes,
-    folded_from_scratch,
+    check_state,
     play,
-    stored,
     until_killed,
 )
-from tests.gate.bed import Bed, RunningGate, now_ms, wait_for
+from tests.gate.bed import PATIENCE, Bed, RunningGate, now_ms, wait_for
 from tests.gate.command import gate_command
 
 pytestmark = pytest.mark.kafka
@@ -45,14 +44,6 @@ pytestmark = pytest.mark.kafka
 @pytest.fixture
 def bed(kafka: EmbeddedKafka, topic_prefix: str, tmp_path: Path) -> Bed:
     return hasty(Bed(kafka.bootstrap_servers, topic_prefix, tmp_path, transaction_timeout_ms=5_000))
-
-
-def check_state(bed: Bed, running: RunningGate) -> None:
-    """The gate's store is, or at its next tick becomes, what the topic makes of everyone."""
-    wait_for(
-        lambda: stored(bed, running.gate._store) == folded_from_scratch(bed),
-        what="for the state to be what consent.events makes it",
-    )
 
 
 def commits(running: RunningGate) -> float:
@@ -139,8 +130,7 @@ def test_a_gate_killed_while_it_takes_partitions_over_loses_and_doubles_nothing(
         bed.decided(len(asked))
         with short_lived_gate(bed, "gate-2", TAKING_OVER) as dying:
             play(bed, 1, asked)
-            assert killed(dying)
-            assert len(survivor.gate._assignment.all()) < 2, "it had a share"
+            assert killed(dying), "it had a share"
             go_on(bed, survivor, asked)
 
 
@@ -164,7 +154,7 @@ def test_of_two_gates_with_one_name_the_first_ends_and_says_so(bed: Bed) -> None
         elsewhere = bed.folder / "elsewhere"
         with gate_command(bed, "gate-1", "second", state_dir=elsewhere) as second:
             play(bed, 1, asked)
-            assert first.process.wait(60) == Fenced.exit_code
+            assert first.process.wait(PATIENCE) == Fenced.exit_code
             play(bed, 2, asked)
             bed.decided(len(asked))
             assert second.process.poll() is None
@@ -175,6 +165,8 @@ def test_of_two_gates_with_one_name_the_first_ends_and_says_so(bed: Bed) -> None
 @pytest.mark.parametrize("turn", [0, 1])
 def test_a_fenced_zombie_commits_nothing(bed: Bed, turn: int) -> None:
     """Its name goes to another gate while it is about to commit a batch that it has decided."""
+    # Nobody's session is waited for; should the zombie's end first, its name would be free.
+    bed.settings = bed.settings.model_copy(update={"session_timeout_ms": 60_000})
     asked: list[str] = []
     about_to, go = threading.Event(), threading.Event()
     with pytest.raises(Fenced), bed.ready_gate("gate-1") as zombie:
@@ -200,7 +192,8 @@ def test_a_fenced_zombie_commits_nothing(bed: Bed, turn: int) -> None:
         with bed.ready_gate("gate-1", state_dir=bed.folder / "elsewhere") as successor:
             bed.decided(len(asked))
             go.set()
-            zombie.thread.join(60)
+            zombie.thread.join(PATIENCE)
+            assert not zombie.thread.is_alive()
             assert commits(zombie) == committed
             play(bed, 2, asked)
             # Not by bed.decided(), which raises the zombie's end again.

@@ -20,7 +20,7 @@ from streams.kafka.clients import consumer_config, producer_config
 from tests.conftest import need_embedded_kafka
 from tests.crash.gate_process import SECOND
 from tests.crash.short_lived_gate import AFTER_OFFSETS, arm, hasty, killed, short_lived_gate
-from tests.crash.test_kill import check_outcomes, folded_from_scratch, play, stored
+from tests.crash.test_kill import check_outcomes, check_state, play
 from tests.gate.bed import Bed, wait_for
 from tests.gate.lost_answers import WRITE_TXN_MARKERS, LossyWire, wired_kafka
 
@@ -128,6 +128,6 @@ def test_a_successor_waits_for_a_hidden_transaction_and_for_the_open_one_behind_
                 play(bed, 99, asked)
                 bed.decided(len(asked))
                 check_outcomes(bed, asked)
-                assert stored(bed, successor.gate._store) == folded_from_scratch(bed)
+                check_state(bed, successor)
         finally:
             wire.lose_held()
