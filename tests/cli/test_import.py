@@ -166,7 +166,8 @@ def test_killed_half_way_it_goes_on(
     ]
     file = a_list(tmp_path, "subject,purpose", *lines)
     command = [sys.executable, "-c", "from streams.cli.main import main; main()"]
-    args = ["import", "suppressions", str(file), "--rate", str(2 * PIECE)]
+    # Three seconds are left of it when the journal is there: enough to see that and to kill it.
+    args = ["import", "suppressions", str(file), "--rate", str(PIECE)]
     importing = subprocess.Popen([*command, *args], env=os.environ | environment)
     try:
         wait_until(lambda: journal_path(file).exists() or importing.poll() is not None)

@@ -14,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from streams.codec.codec import Codecs, open_codecs
 from streams.config import Settings
+from streams.errors import KafkaUnavailable
 from streams.gate.assembly import assembled
 from streams.gate.gate import Gate
 from streams.gate.topics import GateTopics
@@ -87,7 +88,7 @@ class Bed:
         self.codecs: Codecs = open_codecs()
         self.keyring: KeyRing = open_keyring(secrets)
         self.admin = AdminClient(admin_config(self.settings))
-        apply(self.settings, self.admin)
+        patiently(lambda: apply(self.settings, self.admin))
         self.producer = Producer(producer_config(self.settings))
         self._running: list[RunningGate] = []
 
@@ -276,7 +277,7 @@ def patiently(ask: Callable[[], T], seconds: float = PATIENCE) -> T:
     while True:
         try:
             return ask()
-        except KafkaException:
+        except (KafkaException, KafkaUnavailable):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)

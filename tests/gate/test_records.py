@@ -34,7 +34,7 @@ from streams.testing.records import (
     an_sms_requested,
 )
 from streams.topology import INPUT_MAX_BYTES
-from tests.gate.bed import Bed, Record, RunningGate, by_partition, now_ms, wait_for
+from tests.gate.bed import PATIENCE, Bed, Record, RunningGate, by_partition, now_ms, wait_for
 from tests.gate.unreadable_headers import write_with_unreadable_headers
 
 pytestmark = pytest.mark.kafka
@@ -195,7 +195,8 @@ def played(kafka: EmbeddedKafka, tmp_path_factory: pytest.TempPathFactory) -> It
                 raise running.error
             return sum(running.telemetry.values(metrics.REQUESTS).values())
 
-        wait_for(lambda: told() >= len(at), 60, "for every request to come out")
+        # Of them are some of 20 MB.
+        wait_for(lambda: told() >= len(at), 3 * PATIENCE, "for every request to come out")
         dead = {stood(each): each for each in bed.read(bed.topics.dead_letters)}
         decisions = {(d.request_partition, d.request_offset): d for d in bed.decisions()}
         allowed = bed.read(bed.topics.allowed)
@@ -222,7 +223,7 @@ def write_all(bed: Bed) -> tuple[dict[str, Where], int]:
             headers=list(each.headers),
             on_delivery=delivered,
         )
-        assert producer.flush(60) == 0
+        assert producer.flush(PATIENCE) == 0
 
     everything = {**PUT_ASIDE, **LEFT_OUT}
     for number, (name, each) in enumerate(everything.items()):
