@@ -21,6 +21,11 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 # Options for the command that a target runs, as in: make demo ARGS=--stay
 ARGS ?=
 
+# The tests run two at once, each half on a Kafka of its own: most of their time is waiting. Not more,
+# since some of them kill gates and brokers and want to be heard within seconds. A file is never
+# divided, and files keep their order. One after the other: make test ARGS='-p no:xdist'
+TWO_AT_ONCE = $(if $(findstring no:xdist,$(ARGS)),,-n 2 --dist loadfile --no-loadscope-reorder)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test check bench soak format docs wheel lock clean
@@ -34,7 +39,7 @@ demo: $(STAMPS)/demo ## Play a day with the case in it on a real Kafka (first ru
 	$(BIN)/consent-gate demo $(ARGS)
 
 test: $(STAMPS)/test ## Run the tests, those on the real Kafka too
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" $(TWO_AT_ONCE) $(ARGS)
 
 check: $(STAMPS)/check ## Run ruff, mypy --strict and the layer contracts, compare the dashboard
 	$(BIN)/ruff check .
