@@ -114,4 +114,4 @@ def test_the_demo_plays_from_it(installed: Run) -> None:
     demo = str(ROOT / "requirements" / "demo.txt")
     installed("pip", "install", "--quiet", "--require-hashes", "-r", demo)
 
-    installed("consent-gate", "demo")  # a broken invariant is an exit status
+    installed("consent-gate", "demo", "--requests", "1000")  # a broken invariant is an exit status
