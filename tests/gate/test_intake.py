@@ -89,9 +89,9 @@ def taken_of(count: int, most: int = 10_000) -> int:
         Assigned(),  # type: ignore[arg-type]
         Telemetry(CollectorRegistry()),
         max_bytes=1_000_000,
-        linger_seconds=0.01,
+        linger_seconds=60,
     )
-    return took.take(0, 1, most).count
+    return took.take(0, 240, most).count
 
 
 def test_a_few_requests_wait_for_no_more() -> None:
@@ -99,7 +99,8 @@ def test_a_few_requests_wait_for_no_more() -> None:
 
 
 def test_a_batch_that_meets_a_backlog_waits_for_more() -> None:
-    assert taken_of(CHUNK + 1) > CHUNK + 1
+    # The bound ends it, not the time: a busy machine makes nothing of some milliseconds.
+    assert taken_of(CHUNK + 1, most=CHUNK + 50) == CHUNK + 50
 
 
 def test_no_more_is_taken_than_a_transaction_may_hold_just_now() -> None:
