@@ -38,11 +38,12 @@ from streams.demo.people import RUNS
 from streams.demo.performance import Watch, perform
 from streams.demo.reading import read_written, starts
 from streams.demo.report import Report, as_json, show
-from streams.demo.stage import Stage, demo_policy_dir, staged
+from streams.demo.stage import Stage, staged
 from streams.errors import ProofBroken
 from streams.kafka.clients import administering
 from streams.kafka.topics import ensure_fit
 from streams.policy.policy import load_policy
+from streams.resources import data_dir
 from streams.sealing.keyring import open_subject_ids, open_verifier
 from streams.topology import SMS_REQUESTED
 
@@ -111,7 +112,7 @@ def _played(settings: Settings, requests: int, guide: _Guide, stage: Stage | Non
     subject_ids = open_subject_ids(settings.secrets_dir)
     verifier = open_verifier(settings.secrets_dir)
     codecs = open_codecs(settings.schema_registry_url, topic_names=settings.names)
-    known_version = load_policy(demo_policy_dir()).version
+    default_version = load_policy(data_dir("policies") / "default").version
     with TopicLog(settings) as log:
         partitions = log.partitions(SMS_REQUESTED)
     setting = Setting(
@@ -137,7 +138,7 @@ def _played(settings: Settings, requests: int, guide: _Guide, stage: Stage | Non
         account=account,
         measured=performance.measured,
         case=_explained(settings, codecs, account, day.case_id),
-        invariants=tuple(check(account, known_version)),
+        invariants=tuple(check(account, default_version)),
     )
 
 

@@ -39,7 +39,7 @@ class Fate(Enum):
 @dataclass(frozen=True, slots=True)
 class Expected:
     """
-    What the plain policy must make of a request.
+    What the default policy must make of a request.
 
     ``because`` is the basis of an allowed one, all reasons of a dropped or quarantined one, the
     cause of a dead letter.

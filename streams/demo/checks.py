@@ -100,10 +100,10 @@ class Account:
         return dict(filed)
 
 
-def check(account: Account, known_version: str) -> list[Invariant]:
+def check(account: Account, default_version: str) -> list[Invariant]:
     """
-    Check everything. ``known_version`` is that of ``policies/plain``, whose answers the day
-    expects: where another one decided, they are not compared.
+    Check everything. ``default_version`` is the default policy's: where another one decided, what
+    the day expects is not compared.
     """
     return [
         one_outcome(account),
@@ -114,7 +114,7 @@ def check(account: Account, known_version: str) -> list[Invariant]:
         held_and_dropped_unreadable(account),
         nobody_named(account),
         chain_unbroken(account),
-        as_the_policy_says(account, known_version),
+        as_the_policy_says(account, default_version),
     ]
 
 
@@ -320,12 +320,12 @@ def chain_unbroken(account: Account) -> Invariant:
     )
 
 
-def as_the_policy_says(account: Account, known_version: str) -> Invariant:
-    """Every request of the day ended as the plain policy has it, for the very reasons."""
-    text = "Every outcome is the one that policies/plain gives, for the same reasons"
+def as_the_policy_says(account: Account, default_version: str) -> Invariant:
+    """Every request of the day ended as the default policy has it, for the very reasons."""
+    text = "Every outcome is the one that the default policy gives, for the same reasons"
     versions = {d.policy_version for each in account.decisions.values() for d in each}
-    if versions - {known_version}:
-        told = "not compared: another policy than policies/plain decided"
+    if versions - {default_version}:
+        told = "not compared: another policy than the default one decided"
         return Invariant("as_the_policy_says", text, None, told)
     broken = []
     for place, sent in account.requests.items():
@@ -386,7 +386,7 @@ def _covers(record: object, request: SmsRequested) -> bool:
         return False
     if record.purpose is not None:
         return record.purpose == request.purpose
-    # A STOP does not cover a password that the person asks for (policies/plain/person.yaml).
+    # A STOP does not cover a password that the person asks for (person.yaml of each pack).
     asked = request.occasion is not None and request.occasion.kind in ASKED_FOR
     return not (request.purpose == "otp" and asked)
 

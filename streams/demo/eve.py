@@ -8,6 +8,7 @@ nobody can read.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from random import Random
 from typing import assert_never
 
@@ -80,6 +81,10 @@ def _said(setting: Setting, person: Person, rng: Random) -> Iterator[Act]:
     match person.standing:
         case Standing.CONSENTING | Standing.ABOUT_TO_DECLINE | Standing.ABOUT_TO_REPLY:
             yield agreed
+        case Standing.ASLEEP:
+            yield _act(setting, person, _agreed_in_america(setting, person, 3))
+        case Standing.AWAKE:
+            yield _act(setting, person, _agreed_in_america(setting, person, 12))
         case Standing.RETURNED:
             yield agreed
             yield stopped
@@ -153,6 +158,18 @@ def _said(setting: Setting, person: Person, rng: Random) -> Iterator[Act]:
 
 def _agreed(setting: Setting, person: Person) -> Act:
     return _act(setting, person, _granted(setting, person, "yes"))
+
+
+def _agreed_in_america(setting: Setting, person: Person, hour: int) -> ConsentEvent:
+    """Let somebody agree under American law, who is where it is this hour as the day begins."""
+    agreed = _granted(setting, person, "yes")
+    return replace(agreed, region="US", time_zone=zone_where_it_is(hour, setting.now_ms))
+
+
+def zone_where_it_is(hour: int, now_ms: int) -> str:
+    """Give a time zone in which this hour of the day has begun, whatever hour it is in UTC."""
+    ahead = (hour - now_ms // HOUR_MS + 12) % 24 - 12
+    return f"Etc/GMT{-ahead:+d}"
 
 
 def _granted(

@@ -45,12 +45,14 @@ class Standing(Enum):
     REASSIGNED = "agreed to advertising; the number has another holder since"
     MISFILED = "stopped everything; the STOP was written to the wrong partition"
     UNREADABLE = "something was said that nobody can read"
+    ASLEEP = "agreed to advertising, under American law; it is night where they are"
+    AWAKE = "agreed to advertising, under American law; it is noon where they are"
     ABOUT_TO_DECLINE = "agreed to advertising, and will withdraw that in the middle of the day"
     ABOUT_TO_REPLY = "agreed to advertising, and will reply STOP in the middle of the day"
 
 
 _OUT_OF_100: Mapping[Standing, int] = {
-    Standing.CONSENTING: 32,
+    Standing.CONSENTING: 30,
     Standing.RETURNED: 2,
     Standing.INVITABLE: 18,
     Standing.MEMBER: 14,
@@ -67,6 +69,8 @@ _OUT_OF_100: Mapping[Standing, int] = {
     Standing.REASSIGNED: 1,
     Standing.MISFILED: 1,
     Standing.UNREADABLE: 1,
+    Standing.ASLEEP: 1,
+    Standing.AWAKE: 1,
 }
 """How many of a hundred; those who are about to stop come on top, one for each STOP of the day."""
 
@@ -98,6 +102,15 @@ class Person(Record):
     name: str
     number: str
     standing: Standing
+
+    @property
+    def region(self) -> str | None:
+        """
+        Where requests say that the person is: in Germany, where the default policy has no quiet
+        hours, so that the day ends in the same way at every hour; null where only their record
+        says it.
+        """
+        return None if self.standing in (Standing.ASLEEP, Standing.AWAKE) else "DE"
 
     @property
     def key(self) -> bytes:

@@ -42,12 +42,12 @@ worker takes for a reply is no part of the gate's rate, which the rush measures.
 DECLINED = Scene(100, Cast.advertising_after_decline)
 """Somebody withdraws in the preference centre just before the send."""
 
-ORDINARY = Scene(0, _advertising(Standing.CONSENTING, allowed("consent-to-marketing")))
+ORDINARY = Scene(0, _advertising(Standing.CONSENTING, allowed("eu/consent-to-marketing")))
 """Ordinary advertising: what is left of the day when the others have their share."""
 
 SCENES: tuple[Scene, ...] = (
     DECLINED,
-    Scene(300, _advertising(Standing.RETURNED, allowed("consent-to-marketing"))),
+    Scene(300, _advertising(Standing.RETURNED, allowed("eu/consent-to-marketing"))),
     Scene(500, _advertising(Standing.STOPPED, dropped("SUPPRESSED"))),
     Scene(300, _advertising(Standing.DECLINED, dropped("CONSENT_WITHDRAWN"))),
     Scene(700, _advertising(Standing.STRANGER, dropped("NO_CONSENT"))),
@@ -58,6 +58,8 @@ SCENES: tuple[Scene, ...] = (
     Scene(50, _advertising(Standing.REASSIGNED, dropped("NUMBER_REASSIGNED", "NO_CONSENT"))),
     Scene(100, _advertising(Standing.MISFILED, dropped("SUPPRESSED"))),
     Scene(50, _advertising(Standing.UNREADABLE, held("STATE_UNDECODABLE"))),
+    Scene(50, _advertising(Standing.ASLEEP, held("QUIET_HOURS"))),
+    Scene(50, _advertising(Standing.AWAKE, allowed("us/consent-to-marketing"))),
     Scene(200, Cast.advertising_in_paused_campaign),
     Scene(100, Cast.advertising_too_late),
     Scene(50, Cast.purpose_unheard_of),
@@ -71,7 +73,7 @@ SCENES: tuple[Scene, ...] = (
     Scene(50, Cast.case_called_a_password),
     Scene(1200, Cast.password),
     Scene(150, Cast.password_unasked),
-    Scene(1300, _news(Standing.MEMBER, allowed("dealings-with-member"))),
+    Scene(1300, _news(Standing.MEMBER, allowed("eu/dealings-with-member"))),
     Scene(100, _news(Standing.MEMBER, held("OCCASION_MISSING"), order=False)),
     Scene(100, _news(Standing.STRANGER, dropped("NO_BASIS"))),
     Scene(100, _news(Standing.UPLOADED, dropped("THIRD_PARTY_NUMBER"))),

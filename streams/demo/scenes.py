@@ -2,11 +2,12 @@
 The scenes of the day: each is one kind of request, and what must come of it.
 
 A scene is a method that writes one request, or a STOP and then the request. What is expected is the
-answer of ``policies/plain``; with another policy it is not compared.
+default policy's answer; with another policy it is not compared.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from hashlib import sha256
 from itertools import count, cycle
@@ -46,6 +47,8 @@ _LIKE_THE_CASE = dropped(
     "NAMES_THIRD_PARTY",
     "CLAIM_UNSUPPORTED",
     "NO_CONSENT",
+    "LINK_UNKNOWN",
+    "OPT_OUT_TEXT_MISSING",
 )
 
 _LIKE_THE_CASE_BUT_LISTED = dropped(
@@ -81,8 +84,9 @@ class Cast:
         self._numbers = count(1)
         self._about_to_decline = iter(people.of(Standing.ABOUT_TO_DECLINE))
         self._about_to_reply = iter(people.of(Standing.ABOUT_TO_REPLY))
-        # In turn: the plain policy lets few invitations through to one person.
-        self._invited_next = cycle(people.of(Standing.INVITABLE))
+        # In turn: the default policy lets few messages of a kind through to one person.
+        self._in_turn = {standing: cycle(people.of(standing)) for standing in Standing}
+        self._adverts: Counter[Person] = Counter()
 
     # ----------------------------------------------------------------------------------- the case
 
@@ -150,7 +154,11 @@ class Cast:
 
     def invitation(self) -> list[Act]:
         """Let a user invite somebody who agreed to it: the counter-example, which passes."""
-        return [self._invited(next(self._invited_next), allowed("consent-to-invitations"))]
+        return [
+            self._invited(
+                next(self._in_turn[Standing.INVITABLE]), allowed("eu/consent-to-invitations")
+            )
+        ]
 
     def invitation_to_stranger(self) -> list[Act]:
         """The user did everything right; the recipient agreed to nothing."""
@@ -159,8 +167,8 @@ class Cast:
     def invitation_naming_willing(self) -> list[Act]:
         """Name a friend who allows it."""
         friend = self._one(Standing.NAMEABLE)
-        recipient = next(self._invited_next)
-        return [self._invited(recipient, allowed("consent-to-invitations"), friend)]
+        recipient = next(self._in_turn[Standing.INVITABLE])
+        return [self._invited(recipient, allowed("eu/consent-to-invitations"), friend)]
 
     def invitation_naming_unasked(self) -> list[Act]:
         """Name a friend whom nobody asked."""
@@ -182,7 +190,10 @@ class Cast:
     ) -> Act:
         user = self._one(Standing.MEMBER)
         also = f" {friend.name} is here too." if friend else ""
-        body = f"Hi, {user.name} here: I am on NETWORK now.{also} Join me? {self._reference()}"
+        body = (
+            f"Hi, {user.name} here: I am on NETWORK now.{also} Join me? {self._reference()}. "
+            "Reply STOP to end."
+        )
         confirmed = f"{recipient.number}\n{'Hello.' if changed else body}"
         evidence = InitiatorEvidence(
             recipient_hand_picked=True,
@@ -210,7 +221,7 @@ class Cast:
 
     def advertising(self, standing: Standing, expected: Expected) -> list[Act]:
         """Advertise to somebody of this standing."""
-        return [self._act(self._advert(self._one(standing)), expected)]
+        return [self._act(self._advert(next(self._in_turn[standing])), expected)]
 
     def advertising_after_reply(self) -> list[Act]:
         """Let somebody reply STOP; send as soon as Kafka has acknowledged what comes of it."""
@@ -259,10 +270,15 @@ class Cast:
         return [self._act(request, held("PURPOSE_UNKNOWN"))]
 
     def _advert(self, recipient: Person, **changes: Any) -> SmsRequested:
-        body = f"Spring sale: 20% off everything until Sunday. Code {self._reference()}. STOP ends."
+        """Write an advertisement of a campaign that has not reached this person yet."""
+        self._adverts[recipient] += 1
+        body = (
+            f"Spring sale: 20% off everything until Sunday. Code {self._reference()}. "
+            "Reply STOP to end."
+        )
         fields = {
             "purpose": "marketing",
-            "campaign_id": self.setting.named("spring"),
+            "campaign_id": self.setting.named(f"spring-{self._adverts[recipient]}"),
             "sender_id": _SHOP,
             "body": body,
             "valid_until": self.setting.now_ms + DAY_MS,
@@ -275,7 +291,7 @@ class Cast:
     def password(self) -> list[Act]:
         """Send a password to somebody who asks for one just now, whatever they stopped."""
         person = self._one(self._rng.choice(_ASK_FOR_PASSWORDS))
-        return [self._act(self._password(person, asked=True), allowed("requested-by-recipient"))]
+        return [self._act(self._password(person, asked=True), allowed("eu/requested-by-recipient"))]
 
     def password_unasked(self) -> list[Act]:
         """Send a password that nobody asked for."""
@@ -314,7 +330,7 @@ class Cast:
             body=f"Thank you for writing. Your question {reference} has been passed on.",
             occasion=Occasion("inbound_sms", reference, self.setting.now_ms),
         )
-        return [self._act(request, allowed("reply-to-recipient"))]
+        return [self._act(request, allowed("eu/reply-to-recipient"))]
 
     # ----------------------------------------------------------------------- what cannot be judged
 
@@ -383,6 +399,7 @@ class Cast:
             "campaign_id": None,
             "template_id": None,
             "template_params": {},
+            "region": recipient.region,
         }
         return SmsRequested(**plain | fields)
 

@@ -33,7 +33,6 @@ from streams.config.loading import DEFAULT_FILE, ENVIRONMENT_PREFIX, load_settin
 from streams.errors import Stop
 from streams.kafka.clients import administering
 from streams.kafka.topics import apply
-from streams.resources import data_dir
 from streams.sealing.secrets_folder import init_secrets
 
 _READY_WITHIN_SECONDS: Final = 120.0
@@ -104,11 +103,6 @@ def staged(
         yield Stage(settings, folder / DEFAULT_FILE, logs, gate.url, worker.url, check)
 
 
-def demo_policy_dir() -> Path:
-    """Return the policy of which the day knows what it makes of each request, at every hour."""
-    return data_dir("policies") / "plain"
-
-
 def _installed(
     folder: Path, bootstrap_servers: str, partitions: int, log_level: LogLevel
 ) -> Settings:
@@ -122,7 +116,6 @@ def _installed(
         "instance_id": "demo",
         "state_dir": str(folder / "state"),
         "secrets_dir": str(secrets_dir),
-        "policy_dir": str(demo_policy_dir()),
         "http_port": gate_port,
         "worker_http_port": worker_port,
         "log_level": log_level.value,

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from streams.policy.area_codes import AREA_CODES
@@ -47,6 +47,7 @@ _UNITED_STATES_TOO: Final = dict.fromkeys(("PR", "VI", "GU", "AS", "MP"), Jurisd
 _ANYWHERE_IN_NANP: Final = ("US", "CA")
 _LONGEST_PREFIX: Final = 4
 _ZONE_UNKNOWN: Final = "Etc/Unknown"
+_NO_COUNTRY: Final = REGION_CODE_FOR_NON_GEO_ENTITY
 
 Regions = tuple[str, ...]
 Zones = tuple[str, ...]
@@ -60,7 +61,11 @@ def jurisdiction_of(region: str) -> Jurisdiction:
 
 
 def regions_of_number(number: str) -> Regions:
-    """Give where an E.164 number was given out: most often one region, none where unknown."""
+    """
+    Give where an E.164 number was given out: most often one region, none where unknown.
+
+    Numbers of no country (satellites +881, relief of disasters +888) say nothing of a place.
+    """
     return _regions_of_prefix(number[1 : 1 + _LONGEST_PREFIX])
 
 
@@ -73,7 +78,7 @@ def _regions_of_prefix(digits: str) -> Regions:
     for length in (3, 2):
         countries = COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:length] or 0))
         if countries is not None:
-            return countries[:1]
+            return () if countries[0] == _NO_COUNTRY else countries[:1]
     countries = COUNTRY_CODE_TO_REGION_CODE.get(int(digits[:1] or 0))
     return countries[:1] if countries is not None else ()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from streams.audit.verify import PartitionReport
 from streams.codec.codec import open_codecs
@@ -12,7 +13,6 @@ from streams.demo.day import Day, day_of
 from streams.demo.outcomes import Place
 from streams.demo.player import Played
 from streams.demo.reading import DeadLettered, PassedOn, Written
-from streams.demo.stage import demo_policy_dir
 from streams.kafka.placement import partition_of
 from streams.policy.policy import load_policy
 from streams.records.decisions import Outcome, QuarantinedSms, SmsDecision
@@ -25,7 +25,7 @@ from streams.topology import CONSENT_EVENTS, SMS_DECISIONS, SMS_REQUESTED
 
 PARTITIONS = 4
 RUN = 123_456
-KNOWN_VERSION = load_policy(demo_policy_dir()).version
+DEFAULT_VERSION = load_policy(Path(__file__).parents[2] / "policies" / "default").version
 
 
 def a_setting(run: int = RUN, partitions: int = PARTITIONS) -> Setting:
@@ -98,7 +98,7 @@ def sound_outcome(there: list[Played]) -> Written:
                 basis=expected.because[0] if allowed else None,
                 reasons=() if allowed else expected.because,
                 purpose=request.purpose,
-                policy_version=KNOWN_VERSION,
+                policy_version=DEFAULT_VERSION,
                 request_partition=each.partition,
                 request_offset=each.offset,
             )

@@ -19,7 +19,7 @@ from streams.records.decisions import Outcome, SmsDecision
 from streams.records.events import ConsentEvent
 from streams.records.requests import SmsRequested
 from streams.topology import SMS_DECISIONS, SMS_QUARANTINED, SMS_REQUESTED
-from tests.demo.outcome import KNOWN_VERSION, a_day, played, sound_outcome
+from tests.demo.outcome import DEFAULT_VERSION, a_day, played, sound_outcome
 
 THERE = played(a_day())
 SOUND = sound_outcome(THERE)
@@ -31,11 +31,11 @@ def account(there: list[Played] = THERE, **doctored: object) -> Account:
 
 
 def as_the_policy_says(doctored: Account) -> Invariant:
-    return checks.as_the_policy_says(doctored, KNOWN_VERSION)
+    return checks.as_the_policy_says(doctored, DEFAULT_VERSION)
 
 
 def test_everything_holds_on_a_sound_outcome() -> None:
-    found = checks.check(account(), KNOWN_VERSION)
+    found = checks.check(account(), DEFAULT_VERSION)
     assert [(each.name, each.holds, each.broken) for each in found] == [
         (each.name, True, ()) for each in found
     ]
@@ -99,7 +99,7 @@ def test_what_others_do_on_the_same_cluster_does_not_matter() -> None:
             passed_on=(*SOUND.passed_on, PassedOn(elsewhere, b"k", b"v", None)),
             dead_letters=(*SOUND.dead_letters, replace(SOUND.dead_letters[0], place=elsewhere)),
         ),
-        KNOWN_VERSION,
+        DEFAULT_VERSION,
     )
     assert all(each.holds for each in found)
 
@@ -157,7 +157,7 @@ def test_a_password_that_is_asked_for_may_pass_after_a_stop() -> None:
         for each in THERE
         if isinstance(each.act.record, SmsRequested)
         and each.act.record.recipient in stopped
-        and each.act.expected == allowed("requested-by-recipient")
+        and each.act.expected == allowed("eu/requested-by-recipient")
     ]
     assert passwords
     assert checks.withdrawals_honoured(account()).holds

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
-import yaml
 
 from streams.contacts.splitting import Splitting
 from streams.demo.acts import Act, Expected, Fate, Setting
 from streams.demo.day import FEWEST_REQUESTS, Day, day_of
-from streams.demo.eve import entries_of
-from streams.demo.stage import demo_policy_dir
+from streams.demo.eve import entries_of, zone_where_it_is
 from streams.errors import NotE164, Undecodable
 from streams.inbound import classify, load_lists
 from streams.inbound.meaning import Meaning
@@ -27,12 +28,13 @@ from streams.records.subject import SubjectState
 from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.state.fold import fold_consent, fold_contact, mark_undecodable
-from streams.topology import CONSENT_EVENTS, SMS_REQUESTED
+from streams.testing.records import NOON
+from streams.topology import CONSENT_EVENTS, DAY_MS, HOUR_MS, MINUTE_MS, SMS_REQUESTED
 from tests.demo.outcome import PARTITIONS, a_day, a_setting, withdrawal_of
 
 KEYWORDS = load_lists(data_dir("keywords"))
-POLICY_FOLDER = demo_policy_dir()
-POLICY = load_policy(POLICY_FOLDER)
+POLICY = load_policy(data_dir("policies") / "default")
+MIDNIGHT = NOON // DAY_MS * DAY_MS
 
 
 def test_the_same_setting_size_and_seed_give_the_same_bytes() -> None:
@@ -66,7 +68,7 @@ def test_the_case_is_played_once_with_36_friends_by_name() -> None:
     assert all(friend.name in case.record.body for friend in case.record.named_persons)
     assert case.expected is not None
     assert case.expected.fate is Fate.DROPPED
-    assert len(case.expected.because) == 7
+    assert len(case.expected.because) == 9
 
 
 def test_what_waits_for_an_acknowledgement_waits_for_something_that_came_before() -> None:
@@ -103,34 +105,60 @@ def test_a_day_too_small_or_too_large_is_refused() -> None:
         day_of(a_setting(), FEWEST_REQUESTS - 1)
 
 
-def test_what_the_day_expects_is_what_the_plain_policy_says() -> None:
-    setting = a_setting()
-    day = a_day(1000, setting)
+@pytest.mark.parametrize("hour", range(24))
+@pytest.mark.parametrize("days", [0, 3], ids=["Thursday", "Sunday"])
+def test_what_the_day_expects_is_what_the_default_policy_says_at_every_hour(
+    days: int, hour: int
+) -> None:
+    setting = replace(a_setting(), now_ms=MIDNIGHT + days * DAY_MS + hour * HOUR_MS)
+    day = a_day(FEWEST_REQUESTS, setting)
     assert _outcomes_without_kafka(setting, day) == [
         act.expected for act in day.acts() if act.expected
     ]
 
 
+def test_what_a_long_day_expects_is_what_the_default_policy_says_until_its_end() -> None:
+    """Half an hour after a day began that began when an hour was nearly over."""
+    setting = replace(a_setting(), now_ms=MIDNIGHT + 59 * MINUTE_MS)
+    day = a_day(1000, setting)
+    assert _outcomes_without_kafka(setting, day, taking_ms=30 * MINUTE_MS) == [
+        act.expected for act in day.acts() if act.expected
+    ]
+
+
+def test_it_is_noon_and_night_somewhere_whatever_the_hour() -> None:
+    for half_hours in range(48):
+        now = datetime.fromtimestamp((MIDNIGHT + half_hours * HOUR_MS // 2) / 1000, UTC)
+        for hour in (3, 12):
+            zone = zone_where_it_is(hour, int(now.timestamp() * 1000))
+            assert now.astimezone(ZoneInfo(zone)).hour == hour
+
+
 @pytest.mark.parametrize("requests", [FEWEST_REQUESTS, 1000, 5000])
-def test_nobody_gets_so_many_messages_that_the_plain_policy_holds_the_next(
+def test_nobody_gets_so_many_messages_that_the_default_policy_holds_the_next(
     requests: int,
 ) -> None:
-    passed = Counter(
-        (act.record.purpose, act.record.recipient)
+    passed = [
+        act.record
         for act in a_day(requests).acts()
         if isinstance(act.record, SmsRequested)
         and act.expected is not None
         and act.expected.fate is Fate.ALLOWED
-    )
-    caps = yaml.safe_load((POLICY_FOLDER / "policy.yaml").read_text())["caps"]
-    assert {purpose for cap in caps for purpose in cap["purposes"]} == {"marketing", "invite"}
+    ]
+    caps = POLICY.caps.declared
+    assert {purpose for cap in caps for purpose in cap.purposes} == {"marketing", "invite"}
     for cap in caps:
-        most = max(n for (purpose, _), n in passed.items() if purpose in cap["purposes"])
-        assert most < cap["most"], "what else the person is sent would be held for FREQUENCY too"
+        counted = Counter(
+            (each.recipient, *(getattr(each, f"{part}_id") for part in cap.per))
+            for each in passed
+            if each.purpose in cap.purposes
+        )
+        most = max(counted.values())
+        assert most < cap.most, "what else the person is sent would be held for FREQUENCY too"
 
 
-def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
-    """Fold and decide the day in order, as a gate would that has all the time in the world."""
+def _outcomes_without_kafka(setting: Setting, day: Day, taking_ms: int = 0) -> list[Expected]:
+    """Fold the day and decide it in order, each request ``taking_ms`` after it was asked."""
     states: dict[bytes, SubjectState] = {}
     names, campaigns = NameConsentTable(), CampaignTable(setting.subject_ids.of)
     ends = []
@@ -167,7 +195,7 @@ def _outcomes_without_kafka(setting: Setting, day: Day) -> list[Expected]:
                 before = states.get(subject_id, SubjectState(subject_id))
                 states[subject_id] = mark_undecodable(before, offset=offset)
         if act.expected is not None:
-            ends.append(_end(setting, act, states, names, campaigns, at))
+            ends.append(_end(setting, act, states, names, campaigns, at + taking_ms))
     return ends
 
 
@@ -202,7 +230,9 @@ def _end(
     if cause is not None:
         return Expected(Fate.DEAD_LETTERED, (cause,))
     state = states.get(setting.subject_ids.of(request.recipient))
-    match POLICY.decide(assess(request, state, names, campaigns, now_ms)):
+    match POLICY.decide(
+        assess(request, state, names, campaigns, now_ms, POLICY.registers, POLICY.confirming)
+    ):
         case Allow(basis):
             return Expected(Fate.ALLOWED, (basis,))
         case Drop(reasons):

@@ -31,7 +31,7 @@ from streams.records.requests import SmsRequested
 from streams.sealing.keyring import open_subject_ids, open_verifier
 from streams.topology import SMS_DECISIONS, SMS_QUARANTINED
 from tests.conftest import need_embedded_kafka
-from tests.demo.outcome import KNOWN_VERSION
+from tests.demo.outcome import DEFAULT_VERSION
 
 pytestmark = pytest.mark.kafka
 
@@ -118,7 +118,7 @@ def _played(stage: Stage) -> tuple[Day, Performance, Written]:
 def _printed(day: Day, performance: Performance, written: Written) -> str:
     account = Account(performance.played, written)
     [case] = [each for each in written.decisions if each.request_id == day.case_id]
-    invariants = tuple(check(account, KNOWN_VERSION))
+    invariants = tuple(check(account, DEFAULT_VERSION))
     assert [each.name for each in invariants if not each.holds] == []
     report = Report(RUN, 0, account, performance.measured, explain(case, None, ()), invariants)
     text = io.StringIO()

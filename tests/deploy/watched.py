@@ -59,14 +59,7 @@ def processes(settings: Settings, gate_port: int, worker_port: int, folder: Path
 
     Yields their configuration file.
     """
-    names = (
-        "bootstrap_servers",
-        "topic_prefix",
-        "partitions",
-        "state_dir",
-        "secrets_dir",
-        "policy_dir",
-    )
+    names = ("bootstrap_servers", "topic_prefix", "partitions", "state_dir", "secrets_dir")
     written = {name: getattr(settings, name) for name in names}
     written |= {"http_port": gate_port, "worker_http_port": worker_port, "instance_id": "one"}
     plain = {name: str(it) if isinstance(it, Path) else it for name, it in written.items()}

@@ -65,6 +65,36 @@ def test_the_policy_of_all_packs_decides_its_cases() -> None:
         assert cases[f"the-case-{law}"].outcome is Outcome.DROPPED
 
 
+UNDER = {
+    "cn": ("+8613800000001", "拒收请回复R"),
+    "us": ("+12125550101", "Reply STOP to end."),
+    "eu": ("+4915100000001", "Reply STOP to end."),
+    "ca": ("+14165550101", "Reply STOP to end."),
+    "elsewhere": ("+447900000001", "Reply STOP to end."),
+}
+"""A number of each law, and what a text there says so as to be stopped."""
+
+
+@pytest.mark.parametrize("law", UNDER)
+def test_an_unknown_link_is_held_by_default_under_every_law_and_consent(law: str) -> None:
+    number, stops = UNDER[law]
+    case = f"""\
+at: 2026-05-05T11:30:00Z
+recipient: "{number}"
+history:
+  - consent_event: {{kind: GRANTED, purpose: marketing, basis: EXPRESS, time_zone: UTC}}
+"""
+    linked, plain = (
+        f"id: {name}\n{case}request: {{purpose: marketing, body: '{text} {stops}'}}\n"
+        for name, text in (("linked", "News: https://news.example/1"), ("plain", "News."))
+    )
+    cases = read_cases(TESTS, f"{linked}---\n{plain}", law)
+    held, passed = (try_case(each, pack(CHOOSING), 30) for each in cases)
+    assert (held.outcome, held.releasable) == (Outcome.QUARANTINED, True)
+    assert [reason.value for reason in held.reasons] == ["LINK_UNKNOWN"]
+    assert (passed.outcome, passed.basis) == (Outcome.ALLOWED, f"{law}/consent-to-marketing")
+
+
 def test_each_rule_of_a_pack_counts_under_its_law_only() -> None:
     whole = pack(CHOOSING)
     for name in PACKS:

@@ -141,6 +141,9 @@ def test_words_tell_what_a_message_is_for(purpose: str, body: str, expected: Mar
         ("+12125550101", "US-TX", "DE", Jurisdiction.EU),
         ("+447911123456", None, "US", Jurisdiction.OTHER),
         ("+999123", None, None, Jurisdiction.OTHER),
+        ("+88812345678", None, None, Jurisdiction.OTHER),
+        ("+88812345678", "US", None, Jurisdiction.US),
+        ("+881612345678", None, "US", Jurisdiction.US),
         ("", None, "CN", Jurisdiction.CN),
     ],
 )
