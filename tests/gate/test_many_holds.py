@@ -30,6 +30,8 @@ pytestmark = pytest.mark.kafka
 EACH = 50
 """Messages to one person: fewer than the cap, so that all may go."""
 
+MANY = 1_000_000
+
 PASSWORD_SECONDS = 30
 """How long a password may take on a machine that tests are run on beside it: a batch of holds takes
 a twentieth of a second."""
@@ -101,7 +103,7 @@ def hold(bed: Bed, size: int) -> None:
     "size",
     [
         pytest.param(5_000, id="5_000"),
-        pytest.param(100_000, id="100_000", marks=[pytest.mark.soak, pytest.mark.timeout(1_800)]),
+        pytest.param(MANY, id="many", marks=[pytest.mark.soak, pytest.mark.timeout(5_400)]),
     ],
 )
 def test_holds_due_at_once_end_once_each_and_do_not_delay_a_password(
@@ -136,7 +138,12 @@ def test_holds_due_at_once_end_once_each_and_do_not_delay_a_password(
         password = ask_and_wait(bed, running)
         took("a password beside them")
         assert password < PASSWORD_SECONDS
-        assert held() > 0
+        if size == MANY:
+            assert held() > 0, "fewer may all be decided by then"
+    # Another one, in the middle of it.
+    with bed.gate(state_dir=bed.folder / "anywhere") as running:
+        running.until_ready(patience)
+        took("taken over again")
         running.until(lambda: held() == 0, patience, "for all to be decided again")
         took("decided again")
         last = ask_and_wait(bed, running, "afterwards")
