@@ -95,6 +95,20 @@ history:
     assert (passed.outcome, passed.basis) == (Outcome.ALLOWED, f"{law}/consent-to-marketing")
 
 
+@pytest.mark.parametrize("law", UNDER)
+def test_a_case_that_says_nothing_of_its_text_is_not_held_for_its_text(law: str) -> None:
+    case = f"""\
+id: bare
+at: 2026-05-05T11:30:00Z
+recipient: "{UNDER[law][0]}"
+history:
+  - consent_event: {{kind: GRANTED, purpose: marketing, basis: EXPRESS, time_zone: UTC}}
+request: {{purpose: marketing}}
+"""
+    [bare] = read_cases(TESTS, case, law)
+    assert try_case(bare, pack(CHOOSING), 30).outcome is Outcome.ALLOWED
+
+
 def test_each_rule_of_a_pack_counts_under_its_law_only() -> None:
     whole = pack(CHOOSING)
     for name in PACKS:

@@ -47,6 +47,12 @@ MOST_CHARACTERS: Final = 8 * 1024 * 1024
 THIS_MESSAGE: Final = "this-message"
 """As ``confirmed_sha256``: the hash of the very recipient and body of the case."""
 
+UNWRITTEN_BODY: Final = "A message. Reply STOP to end. 拒收请回复R"
+"""
+The body of a case that writes none. It says how to be stopped in words of every shipped law: a case
+that is not about its text is not held for it.
+"""
+
 Said: TypeAlias = ConsentEvent | ContactEntry | NameConsent | Campaign | SmsDecision | Template
 
 _TIME_FIELD: Final = {
@@ -196,7 +202,7 @@ def _request(
         "requested_at": at,
         "sender_id": "sender",
         "template_params": {},
-        "body": "",
+        "body": UNWRITTEN_BODY,
     }
     request = read_record(document, node, SmsRequested, "request", defaults)
     if request is None:

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from streams.errors import PolicyInvalid
-from streams.policy.cases.cases import Case, made_up_id, read_cases
+from streams.policy.cases.cases import UNWRITTEN_BODY, Case, made_up_id, read_cases
 from streams.records.events import (
     Basis,
     Campaign,
@@ -51,7 +51,8 @@ def test_what_is_not_written_takes_its_default() -> None:
         "+8613800000001",
         AT,
     )
-    assert (request.valid_until, request.body, request.template_params) == (None, "", {})
+    assert (request.valid_until, request.template_params) == (None, {})
+    assert request.body == UNWRITTEN_BODY
     assert request.initiator.user is None
 
 
