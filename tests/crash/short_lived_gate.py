@@ -33,7 +33,8 @@ TAKING_OVER = "taking over"
 AFTER_OFFSETS = "after offsets"
 """Once :func:`arm` was called: when all of a batch is on the broker but the commit."""
 
-SESSION_MS = 1_500
+SESSION_MS = 3_000
+"""A gate or a broker that a busy machine holds up for longer is fenced, and its test fails."""
 
 
 def hasty(bed: Bed) -> Bed:
