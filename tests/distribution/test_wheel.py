@@ -86,6 +86,7 @@ def test_it_holds_no_tests_and_no_tools(wheel: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)  # with the installation, which took 85 s on a busy machine
 def test_it_runs_without_the_demo_s_packages(installed: Run) -> None:
     assert installed("consent-gate", "--version").startswith("consent-gate ")
     assert "gate" in installed("consent-gate", "--help")
