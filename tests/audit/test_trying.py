@@ -15,10 +15,11 @@ from streams.audit.trying import Tried, try_case
 from streams.policy.analysis.change import smallest_change
 from streams.policy.analysis.outcomes import Analysis
 from streams.policy.cases.cases import read_cases
-from streams.policy.facts import VOCABULARY, Facts
+from streams.policy.facts import VOCABULARY, Facts, nothing_known
 from streams.policy.policy import Policy, load_policy
 from streams.policy.verdicts import Allow
 from streams.records.decisions import Outcome, Refusal
+from streams.resources import data_dir
 from tests.gate.bed import PLAIN_POLICY
 from tests.policy.messages import NOW, small
 from tests.policy.test_properties import facts
@@ -183,6 +184,42 @@ def test_the_smallest_change_allows_and_no_smaller_one_does(
         }
         possible = analysed.space.holds(analysed.space.point(fewer))
         assert not possible or not isinstance(_verdict(shipped, fewer), Allow)
+
+
+PACKS = sorted(folder.name for folder in data_dir("policies").iterdir())
+SAID = [
+    {},
+    {"suppression": "ALL"},
+    {"occasion": "PRESENT", "campaign": "PAUSED"},
+    {"member": "YES", "validity": "EXPIRED", "quiet_hours": "QUIET"},
+]
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_no_change_of_fewer_facts_than_the_smallest_allows_a_message(name: str) -> None:
+    analysis = Analysis(load_policy(data_dir("policies") / name))
+    policy, space = analysis.policy, analysis.space
+    proved = 0
+    for purpose in sorted(policy.purposes):
+        for said in SAID:
+            recorded = nothing_known(purpose).as_map() | said
+            facts = Facts.from_map(recorded)
+            assert facts is not None
+            changes = smallest_change(analysis, facts, NOW)
+            assert changes is not None
+            change = {each.fact: each.would_be for each in changes}
+            assert space.holds(space.point(recorded | change))
+            assert isinstance(_verdict(policy, recorded | change), Allow)
+            fewer: list[dict[str, str]] = [{}] if len(changes) > 0 else []
+            if len(changes) > 1:
+                fewer += [
+                    {fact: value} for fact, of in VOCABULARY.items() for value in of.__members__
+                ]
+            for other in fewer:
+                proved += 1
+                if isinstance(_verdict(policy, recorded | other), Allow):
+                    assert not space.holds(space.point(recorded | other))
+    assert proved > 1_000
 
 
 @cache
