@@ -33,6 +33,7 @@ from streams.gate.shadow import CandidatePolicy
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Transactor
 from streams.kafka.clients import (
+    Complaints,
     admin_config,
     consumer_config,
     opened,
@@ -89,7 +90,6 @@ def assembled(
     codecs = open_codecs(settings.schema_registry_url, settings.schema_registry, settings.names)
     topics = GateTopics.of(settings.names)
     transactional_id = f"{settings.group_id}-{settings.instance_id}"
-    until_answered = UntilAnswered(telemetry, health, stopping)
     with ExitStack() as stack:
         resender = Resender(producer_config(settings), timeout_seconds=RESEND_TIMEOUT_SECONDS)
         policy = LivePolicy(
@@ -100,9 +100,16 @@ def assembled(
             telemetry=telemetry,
             health=health,
         )
+        complaints = Complaints()
         admin = opened(
-            AdminClient, {"metadata.max.age.ms": LEADERS_KNOWN_MS, **admin_config(settings)}
+            AdminClient,
+            {
+                "metadata.max.age.ms": LEADERS_KNOWN_MS,
+                **admin_config(settings),
+                "error_cb": complaints,
+            },
         )
+        until_answered = UntilAnswered(telemetry, health, stopping, admin, complaints)
         for warning in until_answered(lambda: ensure_fit(settings, admin)):
             telemetry.emit(TopicsWarned(warning))
         until_answered(policy.start)

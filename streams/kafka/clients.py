@@ -46,6 +46,14 @@ partitions had other leaders 5 s later: a gate stood still for 47 s, and for 12 
 LONGEST_TURN_MS = 60_000
 """A member that takes nothing for longer leaves the group. Twice of what makes ``/livez`` fail."""
 
+_WHO_ARE_YOU = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.UNSUPPORTED_SASL_MECHANISM,
+    }
+)
+
 _LOGGER = logging.getLogger("streams.kafka.librdkafka")
 
 _PROPERTY_NAMED = re.compile(r'configuration property[: ]+"([^"]+)"', re.IGNORECASE)
@@ -182,18 +190,32 @@ class Complaints:
     """
 
     def __init__(self) -> None:
-        self._heard: list[KafkaError] = []
+        self._last: KafkaError | None = None
 
     def __call__(self, error: KafkaError) -> None:
         """Take note. That all brokers are down says nothing that the others do not."""
         if error.name() != "_ALL_BROKERS_DOWN":
-            self._heard.append(error)
+            self._last = error
+
+    def refusal(self) -> ConfigError | None:
+        """
+        Give the error where the last complaint is that a broker refuses this login; else None.
+
+        Asked again it would be refused again: that takes a person.
+        """
+        if self._last is None or self._last.code() not in _WHO_ARE_YOU:
+            return None
+        return ConfigError(
+            f"Kafka refuses the login: {self._last.str()}. Set sasl.username, sasl.password "
+            "and sasl.mechanism under `kafka` as the cluster has them (CONSENT_GATE_KAFKA keeps "
+            "them out of the file)."
+        )
 
     def explaining(self, silence: KafkaUnavailable) -> KafkaUnavailable:
         """Add the last complaint, with the broker's address in it, if there was one."""
-        if not self._heard:
+        if self._last is None:
             return silence
-        return KafkaUnavailable(f"{silence}. {self._heard[-1].str()}")
+        return KafkaUnavailable(f"{silence}. {self._last.str()}")
 
 
 @contextmanager
@@ -202,7 +224,7 @@ def administering(settings: Settings) -> Iterator[AdminClient]:
     Give an ``AdminClient`` for a command.
 
     A :class:`KafkaUnavailable` that passes through here says also what librdkafka complained of
-    last.
+    last; where that was a refused login it becomes a :class:`ConfigError`.
     """
     complaints = Complaints()
     admin = opened(AdminClient, admin_config(settings) | {"error_cb": complaints})
@@ -210,7 +232,7 @@ def administering(settings: Settings) -> Iterator[AdminClient]:
         yield admin
     except KafkaUnavailable as silence:
         admin.poll(0)
-        raise complaints.explaining(silence) from silence
+        raise complaints.refusal() or complaints.explaining(silence) from silence
 
 
 _SOCKET_TIMEOUT_MS = 10_000

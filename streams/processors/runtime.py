@@ -54,7 +54,7 @@ from faust.types import TP
 from streams.codec.codec import open_codecs
 from streams.config import Settings
 from streams.errors import ConfigError, ConsentGateError, StoreInUse, WorkerFailed
-from streams.kafka.clients import admin_config, opened, producer_config
+from streams.kafka.clients import Complaints, admin_config, opened, producer_config
 from streams.kafka.error_mapping import meaning_of
 from streams.kafka.topics import ensure_fit
 from streams.kafka.waiting import UntilAnswered
@@ -238,9 +238,9 @@ def assembled(
     keyring = open_keyring(settings.secrets_dir)
     with ExitStack() as stack:
         _lock(settings, instance, stack)
-        admin = opened(AdminClient, admin_config(settings))
-
-        until_answered = UntilAnswered(telemetry, health, stopping)
+        complaints = Complaints()
+        admin = opened(AdminClient, admin_config(settings) | {"error_cb": complaints})
+        until_answered = UntilAnswered(telemetry, health, stopping, admin, complaints)
         # A question with a short answer first: a Kafka that is away is told of within seconds.
         until_answered(lambda: _cluster(admin))
         for warning in until_answered(lambda: ensure_fit(settings, admin)):
