@@ -198,12 +198,13 @@ def test_hostile_uploads_are_counted_or_put_aside_and_nothing_stops(bed: Bed) ->
 def test_what_cannot_be_judged_is_dead_lettered_and_nothing_stops(bed: Bed) -> None:
     with working(bed, uploads) as worker:
         topic = bed.settings.names.of(CONTACTS_UPLOADED)
-        bed.write(topic, a_number(1).encode(), b"garbage", bed.partition(a_number(1)))
+        for value in (b"garbage", b"", None):
+            bed.write(topic, a_number(1).encode(), value, bed.partition(a_number(1)))
         say(bed, an_upload(uploader="12"))
         say(bed, an_upload(), key=a_number(3))
         say(bed, an_upload(upload_id="x" * 300))
         say(bed, an_upload(contacts=book([a_number(30), "9" * 10_000, "\x00"])))
         worker.until(lambda: worker.handled("uploads") == 1)
-        worker.until(lambda: worker.handled("uploads", EventOutcome.DEAD_LETTERED) == 4)
+        worker.until(lambda: worker.handled("uploads", EventOutcome.DEAD_LETTERED) == 6)
         assert worker.telemetry.values(metrics.DEAD_LETTERS)
     assert len(entries(bed)) == 1
