@@ -263,8 +263,14 @@ def load_policy(directory: Path) -> Policy:
 
 def _read_folder(directory: Path, prefix: str, mistakes: Mistakes) -> dict[str, str]:
     """Read what a policy is made of, each text under its name behind ``prefix``."""
-    files = {}
-    for path in sorted(directory.iterdir()):
+    files: dict[str, str] = {}
+    try:
+        paths = sorted(directory.iterdir())
+    except OSError as error:
+        what = f"the folder cannot be read: {error.strerror}"
+        mistakes.add(prefix + MANIFEST, 1, 1, what, "see to it")
+        return files
+    for path in paths:
         name = prefix + path.name
         if path.name.startswith(".") or path.name == TESTS or not path.is_file():
             continue

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,17 @@ def test_all_mistakes_are_found_in_one_go_in_the_order_of_their_places() -> None
 def test_a_folder_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(PolicyInvalid, match="there is no such directory"):
         load_policy(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_listed_is_a_mistake_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(folder: Path) -> Iterator[Path]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    with pytest.raises(PolicyInvalid, match="the folder cannot be read: Permission denied; see to"):
+        load_policy(tmp_path)
 
 
 def test_a_folder_without_a_manifest_is_a_mistake(tmp_path: Path) -> None:
