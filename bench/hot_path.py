@@ -31,8 +31,8 @@ from rich.console import Console
 from rich.table import Table
 from traffic import consents, pause, requests
 
-from streams.cli.gate import collect_less
 from streams.codec.codec import open_codecs
+from streams.gate.collecting import collect_less, collected_later
 from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
@@ -193,6 +193,7 @@ class Bench:
             )
         return laid
 
+    @collected_later()
     def fold(self, laid: list[list[Fetched]], begin: int, size: int) -> int:
         """Fold and commit the next records of every partition; return how many there were."""
         works = []
@@ -215,6 +216,7 @@ class Bench:
         self._commit(works, "fold: ")
         return sum(len(work.folded[At(self.topics.consent, work.partition)]) for work in works)
 
+    @collected_later()
     def decide(self, laid: list[list[Fetched]], begin: int, size: int) -> int:
         """Decide and commit the next requests of every partition; return how many there were."""
         works = [self._work(o, laid[o.partition][begin : begin + size]) for o in self.owned]

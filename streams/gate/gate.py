@@ -54,6 +54,7 @@ from streams.gate.assignment import Assignment
 from streams.gate.barrier import Barrier, Targets
 from streams.gate.batch_bound import BatchBound
 from streams.gate.broadcast import Broadcast
+from streams.gate.collecting import collected_later
 from streams.gate.commit import Commit
 from streams.gate.deciding import Deciding, Ground
 from streams.gate.folding import Folding
@@ -183,7 +184,8 @@ class Gate:
         """
         self._assignment.subscribe()
         while not self._stopping:
-            self.turn()
+            with collected_later():
+                self.turn()
 
     def turn(self) -> None:
         """Go round once: at most one batch."""
