@@ -195,13 +195,8 @@ class Deciding:
         Raises :class:`streams.errors.RegistryUnavailable` where a request cannot be read before the
         registry can be asked; the caller then throws the work away.
         """
-        observing = ground.policy.observing(ground.now_ms)
-        if (
-            self._verdicts is None
-            or self._verdicts.policy is not ground.policy
-            or self._verdicts.observing != observing
-        ):
-            self._verdicts = Verdicts(ground.policy, observing)
+        if self._verdicts is None or not self._verdicts.hold_good(ground.policy, ground.now_ms):
+            self._verdicts = Verdicts(ground.policy, ground.now_ms)
         if ground.candidate is not None:
             ground.candidate.beside(ground.policy)
         self._now_ms = ground.now_ms
@@ -288,8 +283,8 @@ class Deciding:
             parameters,
             self._templates,
         )
-        facts, consent_event_id, *_ = assessment
-        verdict = batch.verdicts.of(facts, batch.policy.decide(assessment))
+        consent_event_id = assessment.consent_event_id
+        verdict = batch.verdicts.on(assessment)
         outcome, attempt, held_since = verdict.outcome, FIRST_ATTEMPT, now_ms
         decision_id = batch.decision_ids % offset
         if again is not None:

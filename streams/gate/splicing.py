@@ -20,10 +20,9 @@ from streams.codec.encoder import (
     map_of,
     nullable,
 )
-from streams.policy.facts import Facts
+from streams.policy.facts import Assessment, Facts
 from streams.policy.policy import Policy
 from streams.policy.reasons import Reason
-from streams.policy.rules import Rule
 from streams.policy.verdicts import Allow, Drop, Quarantine, Verdict
 from streams.records.decisions import Outcome, Shadow
 from streams.records.requests import SmsRequested
@@ -84,13 +83,45 @@ class VerdictBytes(NamedTuple):
 
 
 class Verdicts:
-    """The bytes of verdicts under one policy version, while the same rules are observed."""
+    """
+    The verdicts of one policy version and their bytes, while the same rules are in force.
 
-    def __init__(self, policy: Policy, observing: tuple[Rule, ...] = ()) -> None:
+    To be replaced once :meth:`hold_good` denies it.
+    """
+
+    def __init__(self, policy: Policy, now_ms: int) -> None:
         self.policy = policy
-        self.observing = observing
+        self.observing = policy.observing(now_ms)
+        self._period = policy.period(now_ms)
         self._version = encode_string(policy.version)
         self._kept: dict[Facts, VerdictBytes] = {}
+        self._given: dict[Facts, VerdictBytes] = {}
+
+    def hold_good(self, policy: Policy, now_ms: int) -> bool:
+        """Whether these are the verdicts of this policy at this time."""
+        return (
+            self.policy is policy
+            and self._period == policy.period(now_ms)
+            and self.observing == policy.observing(now_ms)
+        )
+
+    def on(self, assessment: Assessment) -> VerdictBytes:
+        """
+        Give the policy's verdict on what was assessed at a time for which these hold good.
+
+        One look-up by facts where no time of the person's own has a part in it, as for nearly all:
+        hashing three dozen facts twice, for the verdict and for its bytes, cost as much again.
+        """
+        facts, _, _, opens_at, slot_at = assessment
+        if opens_at is not None or slot_at is not None:
+            return self.of(facts, self.policy.decide(assessment))
+        given = self._given.get(facts)
+        if given is None:
+            given = self.of(facts, self.policy.decide(assessment))
+            if len(self._given) >= MOST_FACTS:
+                self._given.clear()
+            self._given[facts] = given
+        return given
 
     def of(self, facts: Facts, verdict: Verdict) -> VerdictBytes:
         """Return the pieces for this verdict on these facts."""

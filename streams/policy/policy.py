@@ -129,6 +129,10 @@ class Policy:
             timed = self._holds[verdict, opens_at] = replace(verdict, hold_until=opens_at)
         return timed
 
+    def period(self, now_ms: int) -> int:
+        """Number the days in which the same rules are in force as at ``now_ms``."""
+        return bisect_right(self._changes, now_ms) if self._changes else 0
+
     def verdict(self, facts: Facts, now_ms: int) -> Verdict:
         """
         Give the verdict on ``facts`` by the rules in force at ``now_ms``.
@@ -137,8 +141,7 @@ class Policy:
         error inside a rule quarantines as POLICY_ERROR, whatever other rules say: one that did not
         answer may have been the one to drop.
         """
-        changes = self._changes
-        period = self._periods[bisect_right(changes, now_ms) if changes else 0]
+        period = self._periods[self.period(now_ms)]
         verdict = period.memo.get(facts)
         if verdict is None:
             before = self._before_rules(facts)
@@ -160,7 +163,7 @@ class Policy:
         if self._before_rules(facts):
             return ()
         activation = self._language.activation(facts)
-        period = self._periods[bisect_right(self._changes, now_ms)]
+        period = self._periods[self.period(now_ms)]
         objecting = [
             rule for rule in period.objecting if rule.condition.holds(activation) is not False
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,8 +19,11 @@ from streams.gate.splicing import (
     stamp,
 )
 from streams.policy.facts import assess
+from streams.policy.manifest import first_ms
 from streams.policy.policy import Policy, load_policy
+from streams.policy.readings import DAY_MS
 from streams.policy.verdicts import Allow
+from streams.policy.vocabulary import Frequency, QuietHours
 from streams.records.decisions import Outcome, QuarantinedSms, Shadow, SmsDecision
 from streams.records.events import Basis, Source
 from streams.state.broadcast import CampaignTable, NameConsentTable
@@ -35,7 +39,7 @@ from tests.gate.bed import PLAIN_POLICY
 
 CODECS = open_codecs()
 POLICY = load_policy(PLAIN_POLICY)
-VERDICTS = Verdicts(POLICY)
+VERDICTS = Verdicts(POLICY, NOON)
 WATCHED = Policy(
     name="watched",
     edition="1",
@@ -47,7 +51,7 @@ WATCHED = Policy(
     language=POLICY.language,
 )
 """Each rule twice: enforced, and observed."""
-WATCHING = Verdicts(WATCHED, WATCHED.observing(NOON))
+WATCHING = Verdicts(WATCHED, NOON)
 NAMES, CAMPAIGNS = NameConsentTable(), CampaignTable(str.encode)
 CAMPAIGNS.apply(a_campaign(campaign_id="paused"))
 
@@ -178,10 +182,49 @@ def test_a_spliced_decision_and_hold_are_what_the_codec_writes(  # type: ignore[
 
 
 def test_pieces_are_kept_for_the_same_facts_and_made_anew_for_another_verdict() -> None:
-    verdicts = Verdicts(POLICY)
+    verdicts = Verdicts(POLICY, NOON)
     assessment = assess(an_sms_requested(), None, NAMES, CAMPAIGNS, NOON)
     verdict = POLICY.decide(assessment)
     pieces = verdicts.of(assessment.facts, verdict)
     assert verdicts.of(assessment.facts, verdict) is pieces
     other = replace(verdict)
     assert verdicts.of(assessment.facts, other).verdict is other
+
+
+times = st.none() | st.integers(NOON, NOON + 2 * DAY_MS)
+
+
+@settings(deadline=None)
+@given(request=requests, state=states, opens_at=times, slot_at=times)
+def test_the_verdict_looked_up_with_its_bytes_is_the_policys_own(  # type: ignore[no-untyped-def]
+    request, state, opens_at, slot_at
+) -> None:
+    read = assess(request, state, NAMES, CAMPAIGNS, NOON)
+    late = read.facts._replace(
+        quiet_hours=QuietHours.OPEN if opens_at is None else QuietHours.QUIET,
+        frequency=Frequency.WITHIN if slot_at is None else Frequency.EXCEEDED,
+    )
+    for facts in (late, read.facts, late):
+        assessment = read._replace(facts=facts, opens_at=opens_at, slot_at=slot_at)
+        assert VERDICTS.on(assessment).verdict == POLICY.decide(assessment)
+
+
+def test_no_verdict_outlives_the_day_on_which_a_rule_ends() -> None:
+    """Enforced or observed: each of the rules is in force until noon's day is over."""
+    tomorrow = datetime.fromtimestamp(NOON / 1000, UTC).date() + timedelta(days=1)
+    for observe in (False, True):
+        rules = tuple(replace(rule, until_day=tomorrow, observe=observe) for rule in POLICY.rules)
+        ending = Policy(
+            name="ending",
+            edition="1",
+            version=POLICY.version,
+            files={},
+            purposes=POLICY.purposes,
+            rules=rules,
+            registers=POLICY.registers,
+            language=POLICY.language,
+        )
+        verdicts = Verdicts(ending, NOON)
+        assert verdicts.hold_good(ending, first_ms(tomorrow) - 1)
+        assert not verdicts.hold_good(ending, first_ms(tomorrow))
+        assert not verdicts.hold_good(POLICY, NOON)
