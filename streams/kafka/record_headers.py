@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import methodcaller
-from typing import Protocol, cast
+from typing import Protocol
 
 Headers = list[tuple[str, str | bytes | None]]
 
@@ -15,7 +16,7 @@ class WithHeaders(Protocol):
         """Put other headers in the place of the message's."""
 
 
-_headers_checked = methodcaller("headers")
+_headers_checked: Callable[[WithHeaders], Headers | None] = methodcaller("headers")
 """Not ``message.headers()``: once that line is hot CPython (3.11) calls the C function without
 looking whether it failed, so that no SystemError is raised."""
 
@@ -33,7 +34,7 @@ def headers_of(message: WithHeaders) -> Headers:
     except SystemError:
         headers = []
         message.set_headers(headers)
-    return cast(Headers, headers or [])
+    return headers or []
 
 
 def last_header(message: WithHeaders, name: str) -> bytes | None:

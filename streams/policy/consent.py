@@ -97,6 +97,7 @@ def consent_for(
         and (withdrawal.sender_id is None or withdrawal.sender_id == sender_id)
         and (withdrawal.campaign_id is None or withdrawal.campaign_id == campaign_id)
     ]
+    erased_at, reassigned_at = state.erased_at, state.reassigned_at
     matching: list[Grant] = []
     best: Grant | None = None
     for grant in state.grants:
@@ -104,13 +105,13 @@ def consent_for(
             grant.purpose != purpose
             or (grant.sender_id is not None and grant.sender_id != sender_id)
             or (grant.campaign_id is not None and grant.campaign_id != campaign_id)
-            or not _outlives_erasure(grant, state)
+            or (erased_at is not None and not _outlives_erasure(grant, state))
         ):
             continue
         matching.append(grant)
         if (
             not (covering and _defeated(grant, covering))
-            and _given_by_present_holder(grant, state)
+            and (reassigned_at is None or _given_by_present_holder(grant, state))
             and (grant.expires_at is None or now_ms < grant.expires_at)
             and (confirming is None or confirming.counts(grant))
             and (best is None or _strength(grant) > _strength(best))

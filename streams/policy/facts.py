@@ -42,7 +42,7 @@ from streams.policy.readings import (
     voice,
     withdrawal,
 )
-from streams.policy.regions import law_of, regions_of, regions_of_number, zones_of_message
+from streams.policy.regions import law_of, regions_of, zones_of_message
 from streams.policy.registers import NO_REGISTERS, Registers
 from streams.policy.templates import (
     NO_TEMPLATES,
@@ -365,7 +365,7 @@ def assess_content(
     ) = content
     repetition, frequency, slot_at = sent
     view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
-    status, basis, _, _, event_id, _, _, _, _, _ = view
+    status, basis, bundled, _, event_id, _, _, _, _, _ = view
     if status is _GRANTED:
         no = _NO_WITHDRAWAL, _NO_SUPPRESSION, _NO_ERASURE, _NO_REASSIGNMENT
     else:
@@ -380,8 +380,7 @@ def assess_content(
         )
         tainted = taint(purpose, view, member_fact, number_fact, upload_fact)
         provenance = member_fact, number_fact, upload_fact, tainted
-    there = regions_of_number(recipient)
-    law = law_of(there, None if state is None else state.region, place)
+    law = law_of(recipient, None if state is None else state.region, place)
     quiet, opens_at = _EVER_OPEN
     if registers.hours is not None and purpose in registers.hours.purposes:
         quiet, opens_at = _hours(recipient, state, place, purpose, registers, now_ms)
@@ -400,7 +399,7 @@ def assess_content(
             _READABLE if state is None or not state.undecodable else readability(state),
             status,
             basis,
-            freedom(view),
+            _FREE if status is _GRANTED and not bundled else freedom(view),
             *no,
             _NO_HOLDER if state is None or status is not _GRANTED else holder(view, state, now_ms),
             *provenance,
@@ -446,7 +445,7 @@ def _hours(
     if registers.hours is None:
         return _EVER_OPEN
     of_record = None if state is None else state.region
-    regions = regions_of(regions_of_number(recipient), of_record, place)
+    regions = regions_of(recipient, of_record, place)
     zone = None if state is None else state.time_zone
     zones = (zone,) if zone else zones_of_message(recipient[1:10], of_record, place)
     return registers.hours.at(purpose, regions, zones, now_ms)
@@ -501,6 +500,7 @@ _NO_REVOCATION = Revocation.NONE
 _NO_TEMPLATE = TemplateMatch.NONE
 
 _GRANTED = Consent.GRANTED
+_FREE = Freedom.FREE
 _READABLE = State.READABLE
 _LIVE = Validity.LIVE
 _NO_ASKING = Asking.NONE

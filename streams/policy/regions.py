@@ -89,17 +89,25 @@ def strictest(regions: Regions) -> Jurisdiction:
     return next((law for law in STRICTEST_FIRST if law in laws), Jurisdiction.OTHER)
 
 
+def regions_of(number: str, of_record: str | None, of_request: str | None) -> Regions:
+    """Put together where an E.164 number's holder may be, each place once; the record's first."""
+    return _regions_together(number[1 : 1 + _LONGEST_PREFIX], of_record, of_request)
+
+
 @lru_cache(maxsize=20_000)
-def regions_of(number_regions: Regions, of_record: str | None, of_request: str | None) -> Regions:
-    """Put together where the recipient may be, each place once; what the record says first."""
-    said = [region for region in (of_record, *number_regions, of_request) if region]
+def _regions_together(digits: str, of_record: str | None, of_request: str | None) -> Regions:
+    said = [region for region in (of_record, *_regions_of_prefix(digits), of_request) if region]
     return tuple(dict.fromkeys(said))
 
 
+def law_of(number: str, of_record: str | None, of_request: str | None) -> Jurisdiction:
+    """Give the strictest law of all that is said of where an E.164 number's holder is."""
+    return _law_of_prefix(number[1 : 1 + _LONGEST_PREFIX], of_record, of_request)
+
+
 @lru_cache(maxsize=20_000)
-def law_of(number_regions: Regions, of_record: str | None, of_request: str | None) -> Jurisdiction:
-    """Give the strictest law of all that is said of where the recipient is."""
-    return strictest(regions_of(number_regions, of_record, of_request))
+def _law_of_prefix(digits: str, of_record: str | None, of_request: str | None) -> Jurisdiction:
+    return strictest(_regions_together(digits, of_record, of_request))
 
 
 @lru_cache(maxsize=20_000)
