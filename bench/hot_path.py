@@ -34,8 +34,9 @@ from traffic import consents, pause, requests
 from streams.codec.codec import open_codecs
 from streams.gate.collecting import collect_less, collected_later
 from streams.gate.commit import Commit
-from streams.gate.deciding import Deciding, Ground
+from streams.gate.deciding import Deciding
 from streams.gate.folding import Folding
+from streams.gate.ground import Ground
 from streams.gate.holding import Holding
 from streams.gate.owned import Owned
 from streams.gate.shadow import CandidatePolicy

@@ -56,8 +56,9 @@ from streams.gate.batch_bound import BatchBound
 from streams.gate.broadcast import Broadcast
 from streams.gate.collecting import collected_later
 from streams.gate.commit import Commit
-from streams.gate.deciding import Deciding, Ground
+from streams.gate.deciding import Deciding
 from streams.gate.folding import Folding
+from streams.gate.ground import Ground
 from streams.gate.holding import Holding
 from streams.gate.intake import Intake, Taken
 from streams.gate.live_policy import LivePolicy

@@ -19,11 +19,10 @@ from __future__ import annotations
 from binascii import crc32
 from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from sys import intern
-from typing import Final
+from typing import Final, NamedTuple
 
 from streams.policy.reasons import Reason
 from streams.records.counted import is_uploader
@@ -48,8 +47,7 @@ _ON_POLICY: Final = frozenset({Reason.PURPOSE_UNKNOWN.value, Reason.POLICY_ERROR
 _ON_SUBJECT: Final = frozenset({Reason.STATE_UNDECODABLE.value, Reason.NUMBER_UNCHECKED.value})
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """One hold. ``offset`` is that of its request, ``attempt`` the one that held it."""
 
     offset: int
@@ -100,9 +98,14 @@ def hold(
         due_at = min(ends_at, hold_until + jitter)
     if campaign_id is not None:
         campaign_id = intern(campaign_id)
-    return Held(
-        offset, subject_id, campaign_id, _one(reasons), hold_until, due_at, ends_at, attempt
+    return _new(
+        Held,
+        (offset, subject_id, campaign_id, _one(reasons), hold_until, due_at, ends_at, attempt),
     )
+
+
+_new = tuple.__new__
+"""A named tuple's own ``__new__`` is Python code."""
 
 
 @lru_cache(1_024)
@@ -218,7 +221,7 @@ class Waiting:
     def unchanged(self, held: Held, now_ms: int) -> None:
         """Give back one that came out as before."""
         late = held.due_at <= now_ms
-        self.add(replace(held, due_at=now_ms + UNCHANGED_MS) if late else held)
+        self.add(held._replace(due_at=now_ms + UNCHANGED_MS) if late else held)
 
     def policy_changed(self) -> None:
         """Another policy version decides now."""

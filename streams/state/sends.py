@@ -82,6 +82,11 @@ def sent_tail(kind: bytes) -> bytes:
     return kind + _TAIL.pack(_SENT)
 
 
+def waiting_tail(kind: bytes) -> bytes:
+    """What follows :data:`pack_head` in the entry of a message that is held for the first time."""
+    return kind + _TAIL.pack(_WAITS)
+
+
 def entry_of_decision(decision: SmsDecision) -> bytes | None:
     """
     Give what is remembered of a decision that is read back; the same as when it was made.

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.codec.codec import open_codecs
-from streams.gate.deciding import Deciding, Ground
+from streams.gate.deciding import Deciding
+from streams.gate.ground import Ground
 from streams.gate.holding import Holding
 from streams.gate.owned import Owned
 from streams.gate.shadow import Candidate, CandidatePolicy
