@@ -20,29 +20,23 @@ right, but allows it nothing (:func:`streams.state.fold.fold_consent`).
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from typing import Final, NamedTuple
+from typing import Final
 
 from streams.codec.codec import Codecs
-from streams.errors import DeadLetter, TooLarge
-from streams.gate.dead_letters import dead_letter
+from streams.errors import DeadLetter
+from streams.gate.ledger_entries import LedgerEntries
+from streams.gate.routes import Routes, Stood
+from streams.gate.sealers import Sealers
 from streams.gate.topics import GateTopics
 from streams.gate.transaction import Output
 from streams.gate.work import Work
-from streams.kafka.bounds import RESENT_MAX_BYTES
 from streams.kafka.placement import partition_of
-from streams.kafka.record_headers import headers_of
-from streams.kafka.record_size import size_of
-from streams.records.decisions import LedgerRecord, Refusal
-from streams.records.drafts import making, replacing
+from streams.records.drafts import replacing
 from streams.records.events import ConsentEvent, ConsentKind
 from streams.records.subject import SubjectState
-from streams.sealing.data_keys import DataKeys, Sealer
+from streams.sealing.data_keys import DataKeys
 from streams.sealing.keyring import KeyRing
-from streams.sealing.signatures import Statement
 from streams.state.arrivals import (
-    FIRST_APPENDED_HEADER,
     RESOLVES_ALL,
     Counts,
     consent_arrival,
@@ -52,7 +46,6 @@ from streams.state.arrivals import (
     offset_of,
     resent_digest,
     resolution,
-    signed_of,
     timestamp_of,
 )
 from streams.state.fold import (
@@ -68,20 +61,11 @@ from streams.state.screening import Screening
 from streams.state.subjects import Subjects
 from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
-_ledger_record: Final = making(LedgerRecord)
 _state: Final = replacing(SubjectState)
 _NOTHING: Final = SubjectState(b"")
 # Looking a member up in its enum takes longer than comparing with it.
 _OWN: Final = Counts.OWN
 _ELSEWHERE: Final = Counts.ELSEWHERE
-
-
-class _Stood(NamedTuple):
-    """Where and when a record stood."""
-
-    partition: int
-    offset: int
-    appended_at: int
 
 
 class Folding:
@@ -105,10 +89,11 @@ class Folding:
         self._codecs = codecs
         self._keyring = keyring
         self._data_keys = data_keys
+        self._routes = Routes(keyring, topics, group_id)
+        self._ledger = LedgerEntries(codecs, Sealers(subjects, data_keys))
         self._topics = topics
         self._partitions = partitions
         self._contact_entry_days = contact_entry_days
-        self._group_id = group_id
 
     def fold(self, work: Work, most: int, now_ms: int) -> None:
         """
@@ -131,7 +116,7 @@ class Folding:
         for message in work.folded[consent]:
             at_ms = max(work.consent_append_at, timestamp_of(message))
             work.consent_append_at = at_ms
-            self._consent(work, message, _Stood(partition, offset_of(message), at_ms), now_ms)
+            self._consent(work, message, Stood(partition, offset_of(message), at_ms), now_ms)
         # After the consent events of this turn, which are all there are below the barrier: else
         # `most` has left no entries over.
         screening = Screening(partition)
@@ -155,7 +140,7 @@ class Folding:
 
     # ----------------------------------------------------------------------------- consent events
 
-    def _consent(self, work: Work, message: Fetched, stood: _Stood, now_ms: int) -> None:
+    def _consent(self, work: Work, message: Fetched, stood: Stood, now_ms: int) -> None:
         if message.value() is None and self._resolved(work, message):
             return
         codec = self._codecs.consent_events
@@ -172,14 +157,14 @@ class Folding:
         # Either its key is another number, or this is not where it belongs.
         subject = event.subject.encode()
         belongs = partition_of(subject, self._partitions)
-        self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
+        self._routes.resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
 
     def _apply(
         self,
         work: Work,
         event: ConsentEvent,
         key: str,
-        stood: _Stood,
+        stood: Stood,
         message: Fetched,
         now_ms: int,
         *,
@@ -190,7 +175,7 @@ class Folding:
         before = self._subjects.state(partition, subject_id)
         if before is None:
             before = _state(_NOTHING, subject_id=subject_id)
-        appended_at = self._first_appended(message, stood.appended_at)
+        appended_at = self._routes.first_appended(message, stood.appended_at)
         folded = fold_consent(
             before,
             event,
@@ -206,12 +191,12 @@ class Folding:
             self._data_keys.forget(subject_id)
         if event.kind is ConsentKind.NUMBER_MOVED and folded.refusal is None:
             self._carry(work, event, stood, folded.state)
-        self._record(work, event, subject_id, stood, appended_at, folded.refusal, now_ms)
+        self._ledger.add(work, event, subject_id, stood, appended_at, folded.refusal, now_ms)
         result = "applied" if folded.refusal is None else folded.refusal.value
         # Not .value: a descriptor written in Python.
         work.tally.consent[event.kind._value_, result] += 1
 
-    def _carry(self, work: Work, event: ConsentEvent, stood: _Stood, state: SubjectState) -> None:
+    def _carry(self, work: Work, event: ConsentEvent, stood: Stood, state: SubjectState) -> None:
         """Send the withdrawals of who moved to the new number, before this is committed."""
         number = event.moved_to or ""
         where = f"{stood.partition}-{stood.offset}"
@@ -222,75 +207,11 @@ class Folding:
                 Output(self._topics.consent, partition, number.encode(), value, None)
             )
 
-    def _first_appended(self, message: Fetched, appended_at: int) -> int:
-        """The time of the signed header of a re-sent event, else the record's own."""
-        stated = first_appended(message, self._keyring.verifier)
-        return appended_at if stated is None else min(stated, appended_at)
-
-    def _record(
-        self,
-        work: Work,
-        event: ConsentEvent,
-        subject_id: bytes,
-        stood: _Stood,
-        appended_at: int,
-        refusal: Refusal | None,
-        now_ms: int,
-    ) -> None:
-        """Write the event into the ledger, its evidence sealed under the subject's key."""
-        ledger_id = f"{CONSENT_EVENTS.name}-{stood.partition}-{stood.offset}"
-        sealed, key_id = None, None
-        # An erasure shreds the subject's key: sealing its own evidence would make a new one.
-        if event.evidence is not None and event.kind is not ConsentKind.ERASURE_REQUESTED:
-            sealer = self._sealer(stood.partition, subject_id, now_ms)
-            evidence = json.dumps(asdict(event.evidence)).encode()
-            sealed, key_id = sealer.seal(evidence, ledger_id.encode()), sealer.key_id
-        work.ledger.add(
-            self._codecs.ledger.encode_body(
-                _ledger_record(
-                    ledger_id=ledger_id,
-                    subject_id=subject_id,
-                    partition=stood.partition,
-                    offset=stood.offset,
-                    event_id=event.event_id,
-                    kind=event.kind,
-                    purpose=event.purpose,
-                    basis=event.basis,
-                    conditional=event.conditional,
-                    sender_id=event.scope.sender_id,
-                    campaign_id=event.scope.campaign_id,
-                    source=event.source,
-                    origin=event.origin,
-                    occurred_at=event.occurred_at,
-                    appended_at=appended_at,
-                    effective_at=event.effective_at,
-                    expires_at=event.expires_at,
-                    time_zone=event.time_zone,
-                    region=event.region,
-                    refusal=refusal,
-                    evidence=sealed,
-                    key_id=key_id,
-                    sequence=work.ledger.sequence,
-                    recorded_at=now_ms,
-                    previous=work.ledger.hash,
-                    signature=None,
-                )
-            ),
-            subject_id,
-        )
-
-    def _sealer(self, partition: int, subject_id: bytes, now_ms: int) -> Sealer:
-        key = self._subjects.key(partition, subject_id)
-        if key is None:
-            key = self._data_keys.new_key(subject_id, now_ms)
-            self._subjects.change_key(partition, subject_id, key)
-        return self._data_keys.sealer(key)
-
     def _unreadable(
         self,
         work: Work,
         message: Fetched,
-        stood: _Stood,
+        stood: Stood,
         error: DeadLetter,
         key: str | None,
         *,
@@ -300,7 +221,7 @@ class Folding:
             # Whose it is can be told, and that is not for this partition to hold.
             subject = key.encode()
             belongs = partition_of(subject, self._partitions)
-            self._resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
+            self._routes.resend(work, message, stood, CONSENT_EVENTS.name, belongs, subject)
             return
         if key is not None:
             subject_id = self._keyring.subject_ids.of(key)
@@ -310,7 +231,7 @@ class Folding:
             state = mark_undecodable(before, offset=stood.offset, resent=resent)
             if state is not before:
                 self._subjects.change(stood.partition, state)
-        self._dead_letter(work, message, error, CONSENT_EVENTS.name, "fold")
+        self._routes.dead_letter(work, message, error, CONSENT_EVENTS.name)
 
     def _resolved(self, work: Work, message: Fetched) -> bool:
         """Take a hold back if our own tool says so; whether the record was such a one."""
@@ -339,12 +260,12 @@ class Folding:
         codec, partition = self._codecs.contact_entries, work.partition
         entry, unfit = entry_arrival(message, partition, self._partitions, appended_at, codec)
         if unfit is not None:
-            self._dead_letter(work, message, unfit, CONTACTS_ENTRIES.name, "fold")
+            self._routes.dead_letter(work, message, unfit, CONTACTS_ENTRIES.name)
         if entry is None:
             return
         if entry.partition != partition:
-            stood = _Stood(partition, offset_of(message), appended_at)
-            self._resend(
+            stood = Stood(partition, offset_of(message), appended_at)
+            self._routes.resend(
                 work, message, stood, CONTACTS_ENTRIES.name, entry.partition, entry.subject_id
             )
             return
@@ -367,51 +288,3 @@ class Folding:
             place = partition_of(key, self._partitions)
             value = self._codecs.screened.encode(told)
             work.outputs.append(Output(self._topics.screened, place, key, value))
-
-    # ------------------------------------------------------------------------------------- routes
-
-    def _resend(
-        self,
-        work: Work,
-        message: Fetched,
-        stood: _Stood,
-        topic: str,
-        partition: int,
-        key: bytes,
-    ) -> None:
-        """
-        Send the record on under its own key, with the time at which it was first appended.
-
-        One that would not fit is dead-lettered here. Where it is a consent event an empty one is
-        sent in its place: it cannot be read either, and holds the subject where that belongs.
-        """
-        name = self._topics.consent if topic == CONSENT_EVENTS.name else self._topics.contacts
-        first = self._first_appended(message, stood.appended_at)
-        value = message.value()
-        headers = [h for h in headers_of(message) if h[0] != FIRST_APPENDED_HEADER]
-        if size_of(key, value, headers) > RESENT_MAX_BYTES:
-            unfit = TooLarge("The record is too large to be sent to where it belongs.")
-            self._dead_letter(work, message, unfit, topic, "fold")
-            if topic != CONSENT_EVENTS.name:
-                return
-            value, headers = b"", []
-        statement = self._keyring.signer.sign_header(
-            Statement.FIRST_APPENDED, signed_of(key, value), first
-        )
-        headers.append((FIRST_APPENDED_HEADER, statement))
-        work.resends.append(Output(name, partition, key, value, headers))
-        work.tally.resent[topic] += 1
-
-    def _dead_letter(
-        self, work: Work, message: Fetched, error: DeadLetter, topic: str, stage: str
-    ) -> None:
-        work.outputs.append(
-            dead_letter(
-                message,
-                error,
-                topic=self._topics.dead_letters,
-                stage=stage,
-                group_id=self._group_id,
-            )
-        )
-        work.tally.dead_letters[topic, error.cause] += 1
