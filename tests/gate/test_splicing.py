@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,11 +23,11 @@ from streams.gate.splicing import (
 from streams.policy.facts import assess
 from streams.policy.manifest import first_ms
 from streams.policy.policy import Policy, load_policy
-from streams.policy.readings import DAY_MS
 from streams.policy.verdicts import Allow
-from streams.policy.vocabulary import Frequency, QuietHours
+from streams.policy.vocabulary import Frequency, Jurisdiction, QuietHours
 from streams.records.decisions import Outcome, QuarantinedSms, Shadow, SmsDecision
 from streams.records.events import Basis, Source
+from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
 from streams.testing.records import (
     A_SUBJECT_ID,
@@ -39,6 +41,7 @@ from tests.gate.bed import PLAIN_POLICY
 
 CODECS = open_codecs()
 POLICY = load_policy(PLAIN_POLICY)
+DEFAULT_POLICY = Path(data_dir("policies")) / "default"
 VERDICTS = Verdicts(POLICY, NOON)
 WATCHED = Policy(
     name="watched",
@@ -191,22 +194,32 @@ def test_pieces_are_kept_for_the_same_facts_and_made_anew_for_another_verdict() 
     assert verdicts.of(assessment.facts, other).verdict is other
 
 
-times = st.none() | st.integers(NOON, NOON + 2 * DAY_MS)
-
-
-@settings(deadline=None)
-@given(request=requests, state=states, opens_at=times, slot_at=times)
-def test_the_verdict_looked_up_with_its_bytes_is_the_policys_own(  # type: ignore[no-untyped-def]
-    request, state, opens_at, slot_at
+@pytest.mark.parametrize("law", Jurisdiction)
+def test_the_verdict_looked_up_with_its_bytes_has_the_time_of_each_person(
+    law: Jurisdiction,
 ) -> None:
-    read = assess(request, state, NAMES, CAMPAIGNS, NOON)
-    late = read.facts._replace(
-        quiet_hours=QuietHours.OPEN if opens_at is None else QuietHours.QUIET,
-        frequency=Frequency.WITHIN if slot_at is None else Frequency.EXCEEDED,
-    )
-    for facts in (late, read.facts, late):
+    """The same facts over and over: quiet until one time or another, too often, or neither."""
+    policy = load_policy(DEFAULT_POLICY)
+    verdicts = Verdicts(policy, NOON)
+    state = a_subject_state(grants=(a_grant(),))
+    read = assess(an_sms_requested(purpose="marketing"), state, NAMES, CAMPAIGNS, NOON)
+    seen = set()
+    for quiet, frequency, opens_at, slot_at in (
+        (QuietHours.OPEN, Frequency.WITHIN, None, None),
+        (QuietHours.QUIET, Frequency.WITHIN, NOON + 1, None),
+        (QuietHours.QUIET, Frequency.WITHIN, NOON + 2, None),
+        (QuietHours.OPEN, Frequency.EXCEEDED, None, NOON + 3),
+        (QuietHours.OPEN, Frequency.EXCEEDED, None, NOON + 4),
+        (QuietHours.QUIET, Frequency.EXCEEDED, NOON + 5, NOON + 4),
+        (QuietHours.QUIET, Frequency.WITHIN, None, None),
+    ) * 2:
+        facts = read.facts._replace(quiet_hours=quiet, frequency=frequency, jurisdiction=law)
         assessment = read._replace(facts=facts, opens_at=opens_at, slot_at=slot_at)
-        assert VERDICTS.on(assessment).verdict == POLICY.decide(assessment)
+        pieces = verdicts.on(assessment)
+        assert pieces.verdict == policy.decide(assessment)
+        assert pieces.hold_until == getattr(pieces.verdict, "hold_until", None)
+        seen.add(pieces.hold_until)
+    assert {NOON + 3, NOON + 4} <= seen
 
 
 def test_no_verdict_outlives_the_day_on_which_a_rule_ends() -> None:

@@ -21,9 +21,12 @@ from streams.state.sends import (
     Sends,
     entry,
     entry_of_decision,
+    pack_head,
     request_digest,
     sends_in,
     sent_before,
+    sent_tail,
+    waiting_tail,
     with_entry,
 )
 from streams.testing.records import A_SUBJECT_ID, NOON, an_sms_decision
@@ -218,3 +221,17 @@ def test_what_a_failed_batch_noted_is_not_found_in_the_older_generation() -> Non
     memory.begin(NOON + DAY)  # the generations turn before it is known to have failed
     failed.undo()
     assert memory.of(OTHER, NOON + DAY - 1) is None
+
+
+@pytest.mark.parametrize("hold_until", [None, NOON + 7])
+def test_what_is_packed_once_for_a_content_is_the_entry_of_a_decision(
+    hold_until: int | None,
+) -> None:
+    request = request_digest("r1")
+    at = NOON if hold_until is None else hold_until
+
+    allowed = entry(Outcome.ALLOWED, NOON, hold_until, request, KIND, again=False)
+    held = entry(Outcome.QUARANTINED, NOON, hold_until, request, KIND, again=False)
+
+    assert pack_head(NOON, request) + sent_tail(KIND) == allowed
+    assert pack_head(at, request) + waiting_tail(KIND) == held
