@@ -45,16 +45,12 @@ from streams.state.arrivals import (
     resolution,
     timestamp_of,
 )
-from streams.state.fold import (
-    fold_consent,
-    fold_contact,
-    mark_undecodable,
-    resolve_all_undecodable,
-    resolve_undecodable,
-)
+from streams.state.fold import fold_consent
+from streams.state.fold_contacts import fold_contact
 from streams.state.log_reader import Fetched
 from streams.state.rebuild import Rebuild
 from streams.state.sends import Memory, entry_of_decision
+from streams.state.unreadable import mark_undecodable, resolve_all_undecodable, resolve_undecodable
 from streams.topology import (
     CONSENT_EVENTS,
     CONSENT_LEDGER,

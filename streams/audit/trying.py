@@ -24,7 +24,8 @@ from streams.records.events import Campaign, ConsentEvent, ContactEntry, NameCon
 from streams.records.subject import SubjectState
 from streams.records.templates import Template, template_key
 from streams.state.broadcast import CampaignTable, NameConsentTable, TemplateTable
-from streams.state.fold import fold_consent, fold_contact
+from streams.state.fold import fold_consent
+from streams.state.fold_contacts import fold_contact
 from streams.state.sends import entry_of_decision, request_digest, sent_before, with_entry
 
 

@@ -48,17 +48,12 @@ from streams.state.arrivals import (
     resolution,
     timestamp_of,
 )
-from streams.state.fold import (
-    carried,
-    fold_consent,
-    fold_contact,
-    mark_undecodable,
-    resolve_all_undecodable,
-    resolve_undecodable,
-)
+from streams.state.fold import carried, fold_consent
+from streams.state.fold_contacts import fold_contact
 from streams.state.log_reader import At, Fetched, LogReader
 from streams.state.screening import Screening
 from streams.state.subjects import Subjects
+from streams.state.unreadable import mark_undecodable, resolve_all_undecodable, resolve_undecodable
 from streams.topology import CONSENT_EVENTS, CONTACTS_ENTRIES
 
 _state: Final = replacing(SubjectState)

@@ -1,5 +1,8 @@
 """
-The fold: what a consent event or an address-book entry makes of a subject's state. Pure.
+The fold: what a consent event makes of a subject's state. Pure.
+
+Entries of address books are folded in :mod:`streams.state.fold_contacts`; an event that cannot be
+read holds its subject (:mod:`streams.state.unreadable`).
 
 The rules are those of the design ("What the fold means"). Three properties carry the guarantees,
 and the property tests hold them:
@@ -30,19 +33,14 @@ from streams.records.drafts import making, replacing
 from streams.records.events import (
     ConsentEvent,
     ConsentKind,
-    ContactEntry,
-    ContactKind,
     Scope,
     Source,
 )
 from streams.records.subject import (
-    OLDER_UNDECODABLE,
     Grant,
     Membership,
     StopSaid,
     SubjectState,
-    UploadTaken,
-    UploadTrace,
     Withdrawal,
 )
 
@@ -50,8 +48,6 @@ CLOCK_AHEAD_MS: Final = 5 * 60 * 1000
 """A grant dated further ahead of its append time than this is refused: its clock cannot be told
 from one that is set to outlast the next STOP. Larger lets such a grant in; smaller refuses honest
 producers whose clock is off."""
-
-DAY_MS: Final = 24 * 3600 * 1000
 
 APPLIED_REMEMBERED: Final = 32
 """How many event digests a subject keeps. A redelivery comes within the producer's retries, so a
@@ -63,11 +59,8 @@ _DATED_AHEAD: Final = b"+"
 
 MOST_GRANTS: Final = 64
 MOST_WITHDRAWALS: Final = 64
-MOST_UPLOADS: Final = 64
-MOST_UNDECODABLE: Final = 1_000
 """Bounds of one subject's lists. What does not fit makes the state stricter, never milder: the
-oldest grants are forgotten, withdrawals are widened, uploads are merged into one trace, and who is
-held by more undecodable events than are named goes on only when all of them are resolved."""
+oldest grants are forgotten, withdrawals are widened."""
 
 CARRIED: Final = "moved/"
 """What the ids of withdrawals begin with that came along from a person's former number."""
@@ -504,96 +497,6 @@ def _erase(state: SubjectState, at: int) -> SubjectState:
     )
 
 
-def fold_contact(
-    state: SubjectState, entry: ContactEntry, *, appended_at: int, kept_days: int
-) -> SubjectState:
-    """
-    Apply one address-book entry, appended at ``appended_at`` (monotone).
-
-    Its trace is kept until ``expires_at``, else ``kept_days`` after the upload. Idempotent; an
-    entry of an upload that was taken back adds nothing, whichever of the two comes first: that is
-    remembered until the entry, coming again, would have run out by itself. Where nothing changes
-    the very same state is returned.
-    """
-    until = entry.expires_at
-    if until is None:
-        until = min(entry.uploaded_at, appended_at) + kept_days * DAY_MS
-    uploads = tuple(trace for trace in state.uploads if trace.expires_at > appended_at)
-    taken = tuple(each for each in state.uploads_taken if each.until > appended_at)
-    match entry.kind:
-        case ContactKind.WITHDRAWN:
-            uploads = tuple(trace for trace in uploads if trace.upload_id != entry.upload_id)
-            if entry.expires_at is None:
-                # The upload came before its withdrawal, so that its entries end before this.
-                until = max(until, appended_at + kept_days * DAY_MS)
-            same = [each.until for each in taken if each.upload_id == entry.upload_id]
-            until = max([until, *same])
-            if until > appended_at:
-                rest = tuple(each for each in taken if each.upload_id != entry.upload_id)
-                taken = (*rest, UploadTaken(entry.upload_id, until))[-MOST_UPLOADS:]
-        case ContactKind.ADDED:
-            stale = (
-                until <= appended_at
-                or any(each.upload_id == entry.upload_id for each in taken)
-                or (state.erased_at is not None and entry.uploaded_at <= state.erased_at)
-            )
-            if not stale:
-                trace = UploadTrace(
-                    upload_id=entry.upload_id,
-                    uploader_id=entry.uploader_id,
-                    mandatory=entry.mandatory,
-                    undisclosed=entry.undisclosed,
-                    uploaded_at=entry.uploaded_at,
-                    expires_at=until,
-                )
-                uploads = _with_upload(uploads, trace)
-    if uploads == state.uploads and taken == state.uploads_taken:
-        return state
-    return _changed(state, uploads=uploads, uploads_taken=taken)
-
-
-def without_what_ran_out(state: SubjectState, now_ms: int) -> SubjectState | None:
-    """
-    Forget the traces of uploads that have run out; None where nothing else is known of the number.
-
-    The very same state where none has.
-    """
-    uploads = tuple(trace for trace in state.uploads if trace.expires_at > now_ms)
-    taken = tuple(each for each in state.uploads_taken if each.until > now_ms)
-    if uploads == state.uploads and taken == state.uploads_taken:
-        return state
-    left = _changed(state, uploads=uploads, uploads_taken=taken)
-    return None if left == SubjectState(state.subject_id) else left
-
-
-_MERGED = ""
-
-
-def _with_upload(uploads: tuple[UploadTrace, ...], new: UploadTrace) -> tuple[UploadTrace, ...]:
-    kept = {trace.upload_id: trace for trace in uploads}
-    kept[new.upload_id] = _merged(kept[new.upload_id], new) if new.upload_id in kept else new
-    while len(kept) > MOST_UPLOADS:
-        first = min(
-            (trace for trace in kept.values() if trace.upload_id != _MERGED),
-            key=lambda trace: (trace.expires_at, trace.upload_id),
-        )
-        del kept[first.upload_id]
-        merged = replace(first, upload_id=_MERGED, uploader_id=b"")
-        kept[_MERGED] = _merged(kept[_MERGED], merged) if _MERGED in kept else merged
-    return tuple(kept.values())
-
-
-def _merged(one: UploadTrace, other: UploadTrace) -> UploadTrace:
-    """Join two traces into one that taints for as much and as long as either did."""
-    return replace(
-        one,
-        mandatory=one.mandatory or other.mandatory,
-        undisclosed=one.undisclosed or other.undisclosed,
-        uploaded_at=max(one.uploaded_at, other.uploaded_at),
-        expires_at=max(one.expires_at, other.expires_at),
-    )
-
-
 def carried(state: SubjectState, number: str, where: str) -> list[ConsentEvent]:
     """
     Return the withdrawals that go with a person who moves to ``number``, for that number.
@@ -613,37 +516,3 @@ def carried(state: SubjectState, number: str, where: str) -> list[ConsentEvent]:
         )
         for place, withdrawal in enumerate(state.withdrawals)
     ]
-
-
-def mark_undecodable(
-    state: SubjectState, *, offset: int, resent: bytes | None = None
-) -> SubjectState:
-    """
-    Hold the subject: the consent event at ``offset`` is theirs and could not be read.
-
-    ``resent`` is a digest (16 bytes) of a re-sent event and of when it was first appended: one that
-    was re-sent twice holds once. Beyond :data:`MOST_UNDECODABLE` the oldest are no longer named,
-    but hold the subject all the same, until :func:`resolve_all_undecodable`.
-    """
-    if offset in state.undecodable or (resent is not None and resent in state.applied):
-        return state
-    named = tuple(each for each in state.undecodable if each != OLDER_UNDECODABLE)
-    older = len(named) < len(state.undecodable) or len(named) >= MOST_UNDECODABLE
-    named = (*named, offset)[-MOST_UNDECODABLE:]
-    applied = state.applied
-    if resent is not None:
-        applied = remembered(applied, resent, ahead=False)
-    return _changed(
-        state, undecodable=(OLDER_UNDECODABLE, *named) if older else named, applied=applied
-    )
-
-
-def resolve_undecodable(state: SubjectState, *, offset: int) -> SubjectState:
-    """Take the hold back that :func:`mark_undecodable` put for ``offset``."""
-    rest = tuple(each for each in state.undecodable if each != offset)
-    return state if rest == state.undecodable else _changed(state, undecodable=rest)
-
-
-def resolve_all_undecodable(state: SubjectState) -> SubjectState:
-    """Take back every hold that :func:`mark_undecodable` put, also those that are not named."""
-    return _changed(state, undecodable=()) if state.undecodable else state

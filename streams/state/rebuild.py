@@ -27,11 +27,8 @@ from typing import Final
 from streams.records.decisions import LedgerRecord, LossAnswer, LossRecord, Refusal
 from streams.records.events import ConsentEvent, Scope, Source
 from streams.records.subject import Grant, SubjectState, Withdrawal
-from streams.state.fold import (
-    fold_consent,
-    mark_undecodable,
-    with_withdrawal,
-)
+from streams.state.fold import fold_consent, with_withdrawal
+from streams.state.unreadable import mark_undecodable
 from streams.topology import CONSENT_EVENTS
 
 EVERYBODY: Final = "loss"
@@ -199,7 +196,7 @@ class Rebuild:
         """
         Hold this subject: the event at ``offset`` is theirs, and the gate could not read it.
 
-        ``resent`` as in :func:`streams.state.fold.mark_undecodable`.
+        ``resent`` as in :func:`streams.state.unreadable.mark_undecodable`.
         """
         before = self.states.get(subject_id) or SubjectState(subject_id)
         self.states[subject_id] = mark_undecodable(before, offset=offset, resent=resent)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from streams.state.fold import without_what_ran_out
+from streams.state.fold_contacts import without_what_ran_out
 from streams.state.subjects import Subjects
 
 MOST_LOOKED_AT: Final = 200

@@ -26,7 +26,7 @@ from streams.records.contacts import ContactsUploaded, UploadBasis, UploadedCont
 from streams.records.events import ContactEntry, ContactKind
 from streams.records.subject import SubjectState
 from streams.sealing.subject_ids import SubjectIds
-from streams.state.fold import fold_contact
+from streams.state.fold_contacts import fold_contact
 from streams.testing.records import NOON, a_number, an_upload, an_upload_withdrawn
 
 IDS = SubjectIds(bytes(32))

@@ -27,7 +27,9 @@ from streams.records.requests import SmsRequested
 from streams.records.subject import SubjectState
 from streams.resources import data_dir
 from streams.state.broadcast import CampaignTable, NameConsentTable
-from streams.state.fold import fold_consent, fold_contact, mark_undecodable
+from streams.state.fold import fold_consent
+from streams.state.fold_contacts import fold_contact
+from streams.state.unreadable import mark_undecodable
 from streams.testing.records import NOON
 from streams.topology import CONSENT_EVENTS, DAY_MS, HOUR_MS, MINUTE_MS, SMS_REQUESTED
 from tests.demo.outcome import PARTITIONS, a_day, a_setting, withdrawal_of

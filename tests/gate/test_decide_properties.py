@@ -27,7 +27,9 @@ from streams.records.events import (
 )
 from streams.records.requests import Initiator, Occasion, SmsRequested
 from streams.records.subject import SubjectState
-from streams.state.fold import fold_consent, fold_contact, mark_undecodable
+from streams.state.fold import fold_consent
+from streams.state.fold_contacts import fold_contact
+from streams.state.unreadable import mark_undecodable
 from streams.testing.records import (
     A_SUBJECT_ID,
     NOON,

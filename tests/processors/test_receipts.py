@@ -26,7 +26,7 @@ from streams.records.contacts import UploadCompleted, UploadedContact
 from streams.records.events import Basis, ConsentKind, Source
 from streams.records.subject import POSITION_KEY
 from streams.state import running_out
-from streams.state.fold import without_what_ran_out
+from streams.state.fold_contacts import without_what_ran_out
 from streams.state.screening import DISCOVERABLE
 from streams.testing.records import (
     a_consent_event,

@@ -13,33 +13,24 @@ from streams.records.events import (
     Basis,
     ConsentEvent,
     ConsentKind,
-    ContactKind,
     Origin,
     Scope,
     Source,
 )
-from streams.records.subject import OLDER_UNDECODABLE, SubjectState
+from streams.records.subject import SubjectState
 from streams.state.fold import (
     APPLIED_REMEMBERED,
     CLOCK_AHEAD_MS,
-    DAY_MS,
-    MOST_UNDECODABLE,
-    MOST_UPLOADS,
     MOST_WITHDRAWALS,
     Folded,
     carried,
     fold_consent,
-    fold_contact,
-    mark_undecodable,
-    resolve_all_undecodable,
-    resolve_undecodable,
 )
 from streams.testing.records import (
     A_DAY_MS,
     A_SUBJECT_ID,
     NOON,
     a_consent_event,
-    a_contact_entry,
     a_withdrawal,
 )
 
@@ -333,33 +324,6 @@ def test_an_event_under_another_numbers_key_restricts_that_number_and_allows_it_
     assert erasure.refusal is Refusal.KEY_MISMATCH, "nothing is forgotten in doubt"
 
 
-def test_an_upload_taints_until_it_expires_or_is_taken_back() -> None:
-    entry = a_contact_entry(mandatory=True, uploaded_at=NOON, expires_at=None)
-    tainted = fold_contact(EMPTY, entry, appended_at=NOON, kept_days=30)
-    assert [trace.mandatory for trace in tainted.uploads] == [True]
-    assert tainted.uploads[0].expires_at == NOON + 30 * DAY_MS
-    back = replace(entry, kind=ContactKind.WITHDRAWN)
-    assert fold_contact(tainted, back, appended_at=NOON + 1, kept_days=30).uploads == ()
-
-
-def test_an_entry_that_comes_after_its_upload_was_taken_back_adds_nothing() -> None:
-    entry = a_contact_entry(uploaded_at=NOON)
-    back = replace(entry, kind=ContactKind.WITHDRAWN)
-    state = fold_contact(EMPTY, back, appended_at=NOON, kept_days=30)
-    assert fold_contact(state, entry, appended_at=NOON + 1, kept_days=30).uploads == ()
-
-
-def test_too_many_uploads_taint_as_much_and_as_long_as_all_of_them() -> None:
-    state = EMPTY
-    for number in range(MOST_UPLOADS + 5):
-        entry = a_contact_entry(
-            upload_id=f"u{number}", mandatory=number == 0, uploaded_at=NOON + number
-        )
-        state = fold_contact(state, entry, appended_at=NOON + number, kept_days=30)
-    assert len(state.uploads) == MOST_UPLOADS
-    assert any(trace.mandatory for trace in state.uploads)
-
-
 def test_too_many_withdrawals_are_widened_never_forgotten() -> None:
     state = folded((grant(occurred_at=NOON), NOON)).state
     for number in range(MOST_WITHDRAWALS + 1):
@@ -409,38 +373,6 @@ def test_what_is_remembered_of_events_dated_ahead_is_bounded_too() -> None:
                 placed=True,
             ).state
     assert len(state.applied) == 2 * APPLIED_REMEMBERED
-
-
-def test_an_undecodable_event_holds_its_subject_until_it_is_resolved() -> None:
-    held = mark_undecodable(mark_undecodable(EMPTY, offset=7), offset=7)
-    assert held.undecodable == (7,)
-    assert resolve_undecodable(held, offset=8) == held
-    assert resolve_undecodable(held, offset=7).undecodable == ()
-
-
-def test_what_is_re_sent_twice_holds_once_and_not_again_once_it_is_resolved() -> None:
-    held = mark_undecodable(EMPTY, offset=7, resent=b"a digest")
-    again = mark_undecodable(held, offset=9, resent=b"a digest")
-    assert again.undecodable == (7,)
-    other = mark_undecodable(again, offset=11, resent=b"another")
-    assert other.undecodable == (7, 11)
-    resolved = resolve_undecodable(resolve_undecodable(other, offset=7), offset=11)
-    assert mark_undecodable(resolved, offset=13, resent=b"a digest") == resolved
-
-
-def test_too_many_undecodable_events_name_the_newest_and_hold_until_all_are_resolved() -> None:
-    state = EMPTY
-    for offset in range(MOST_UNDECODABLE + 5):
-        state = mark_undecodable(state, offset=offset)
-    assert state.undecodable == (OLDER_UNDECODABLE, *range(5, MOST_UNDECODABLE + 5))
-    assert mark_undecodable(state, offset=5) == state
-    for offset in range(MOST_UNDECODABLE + 5):
-        state = resolve_undecodable(state, offset=offset)
-    assert state.undecodable == (OLDER_UNDECODABLE,)
-    state = mark_undecodable(state, offset=5_000)
-    assert state.undecodable == (OLDER_UNDECODABLE, 5_000)
-    assert resolve_all_undecodable(state).undecodable == ()
-    assert resolve_all_undecodable(EMPTY) is EMPTY
 
 
 def test_soft_opt_in_is_kept_apart_from_express_consent() -> None:

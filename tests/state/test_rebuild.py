@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from streams.records.decisions import LedgerRecord, LossAnswer, Refusal
 from streams.records.events import ConsentEvent, ConsentKind, Source
 from streams.records.subject import SubjectState, UploadTrace
-from streams.state.fold import fold_consent, mark_undecodable
+from streams.state.fold import fold_consent
 from streams.state.rebuild import Rebuild, doubt_of, event_of
+from streams.state.unreadable import mark_undecodable
 from streams.testing.records import (
     A_DAY_MS,
     A_SUBJECT_ID,

@@ -10,7 +10,7 @@ import pytest
 from streams.codec.codec import open_codecs
 from streams.records.subject import Position, SubjectState, UploadTaken, UploadTrace
 from streams.state import running_out
-from streams.state.fold import without_what_ran_out
+from streams.state.fold_contacts import without_what_ran_out
 from streams.state.running_out import RunningOut
 from streams.state.store import PartitionWrite, Reached, Store
 from streams.state.subjects import Encoded, Subjects

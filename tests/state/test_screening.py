@@ -9,8 +9,9 @@ import pytest
 from streams.records.events import Basis, ConsentEvent, ConsentKind, ContactKind, Scope, Source
 from streams.records.subject import SubjectState, Withdrawal
 from streams.state import screening
-from streams.state.fold import fold_consent, mark_undecodable
+from streams.state.fold import fold_consent
 from streams.state.screening import DISCOVERABLE, Screening, findable
+from streams.state.unreadable import mark_undecodable
 from streams.testing.records import NOON, a_consent_event, a_contact_entry, a_withdrawal
 
 YES = a_consent_event(
