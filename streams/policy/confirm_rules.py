@@ -47,7 +47,7 @@ _QUESTION = """\
       && (marks != Marks.NONE || names != Names.NONE || claims != Claims.NONE)
     then: quarantine
     reason: PURPOSE_MISMATCH
-    cites: "Design, section 4: an invitation or advertisement under another purpose"
+    cites: "consent-gate's own rule: an invitation or advertisement under another purpose"
   - id: confirmation-asked
     text: The recipient's consent waits, and this asks whether it is theirs, or reminds once.
     when: purpose == Purpose.CONFIRMATION && asking in [Asking.FIRST, Asking.REMINDER]

@@ -123,8 +123,8 @@ def template_match(
     """
     MATCH if an approved version of the template, with these parameters, makes this body.
 
-    Design, section 4: a body must be what its template and parameters make, and names put in are
-    named persons. Carriers in China send what they reviewed and nothing else
+    consent-gate's own rule: a body must be what its template and parameters make, and names put in
+    are named persons. Carriers in China send what they reviewed and nothing else
     (https://cloud.tencent.com/document/product/382/13301).
     """
     approved = [

@@ -129,7 +129,7 @@ class MarkWords:
 
 
 def marks_of_text(folded: str, purpose: str, words: MarkWords) -> Marks:
-    """Design, section 4: an invitation or advertisement under another purpose."""
+    """consent-gate's own rule: an invitation or advertisement under another purpose."""
     if purpose not in words.purposes:
         return _MARKS_NONE
     if words.invitation.stand_in(folded):
