@@ -52,11 +52,13 @@ def nearest(name: str, valid: Iterable[str], prefix: str = "") -> str:
     """
     Word a remedy for a misspelt name: the valid name nearest to it, else all of them.
 
-    ``prefix`` is put before each, and has no part in what is near.
+    One of the same letters is nearest, in another case, then in another order. ``prefix`` is
+    put before each, and has no part in what is near.
     """
     names = sorted(valid)
     same = [candidate for candidate in names if candidate.casefold() == name.casefold()]
-    close = same or get_close_matches(name, names, n=1)
+    swapped = [each for each in names if sorted(each.casefold()) == sorted(name.casefold())]
+    close = same or swapped or get_close_matches(name, names, n=1)
     if close:
         return f"did you mean {prefix}{close[0]}?"
     return "use one of: " + ", ".join(prefix + valid_name for valid_name in names)

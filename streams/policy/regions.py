@@ -7,11 +7,15 @@ a number takes 9 microseconds, a look into a dict 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
-from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
+from phonenumbers import (
+    COUNTRY_CODE_TO_REGION_CODE,
+    REGION_CODE_FOR_NON_GEO_ENTITY,
+    SUPPORTED_REGIONS,
+)
 from phonenumbers.tzdata import TIMEZONE_DATA
 
 from streams.policy.area_codes import AREA_CODES
@@ -44,6 +48,23 @@ _OF_COUNTRY: Final = {"CN": Jurisdiction.CN, "US": Jurisdiction.US, "CA": Jurisd
 _UNITED_STATES_TOO: Final = dict.fromkeys(("PR", "VI", "GU", "AS", "MP"), Jurisdiction.US)
 """Territories with a country code of their own in ISO 3166-1; 47 U.S.C. 153(59) counts them in."""
 
+COUNTRIES: Final[frozenset[str]] = frozenset(SUPPORTED_REGIONS)
+"""Those of ISO 3166-1 that have telephone numbers, Ascension, Tristan da Cunha, Kosovo: 245."""
+
+PARTS: Final[Mapping[str, frozenset[str]]] = {
+    country: frozenset(
+        region.partition("-")[2]
+        for regions in AREA_CODES.values()
+        for region in regions
+        if region.startswith(f"{country}-")
+    )
+    for country in ("CA", "US")
+}
+"""States, the District of Columbia, provinces and territories: all have area codes."""
+
+UNITED_STATES_ISLANDS: Final = frozenset(_UNITED_STATES_TOO)
+"""Regions of their own here, though ISO 3166-2 also writes them as parts (``US-PR``)."""
+
 _ANYWHERE_IN_NANP: Final = ("US", "CA")
 _LONGEST_PREFIX: Final = 4
 _ZONE_UNKNOWN: Final = "Etc/Unknown"
@@ -51,6 +72,12 @@ _NO_COUNTRY: Final = REGION_CODE_FOR_NON_GEO_ENTITY
 
 Regions = tuple[str, ...]
 Zones = tuple[str, ...]
+
+
+def is_known(region: str) -> bool:
+    """Whether this is a country that numbers are given out in, or a known part of one."""
+    country, dash, part = region.partition("-")
+    return region in COUNTRIES if not dash else part in PARTS.get(country, ())
 
 
 def jurisdiction_of(region: str) -> Jurisdiction:

@@ -19,6 +19,7 @@ from streams.policy.documents import Document, Text
 from streams.policy.hours import ANYWHERE, QuietTimes, Window
 from streams.policy.links import LinkClass, LinkRegister, Place, registered_place
 from streams.policy.mistakes import nearest
+from streams.policy.regions import COUNTRIES, PARTS, UNITED_STATES_ISLANDS, is_known
 from streams.policy.texts import MarkWords, OptOutTexts, RegisteredSender, Senders, Words
 from streams.policy.vocabulary import Jurisdiction
 
@@ -27,7 +28,6 @@ LONGEST_WORDS: Final = 100
 
 _DAYS: Final = {"mon": 0, "tue": 1, "wed": 2, "thu": 3, "fri": 4, "sat": 5, "sun": 6}
 _TIME: Final = re.compile(r"([01][0-9]|2[0-4]):([0-5][0-9])", re.ASCII)
-_REGION: Final = re.compile(r"[A-Z]{2}(-[A-Z0-9]{1,3})?")
 _LINK_CLASSES: Final = {link_class.name.lower(): link_class for link_class in LinkClass}
 del _LINK_CLASSES["foreign"]
 _SIGNATURE_BRACKETS: Final = "\u3010\u3011[]"
@@ -233,9 +233,7 @@ class RegisterReader:
         region = document.text(entries["region"], "region")
         if region is not None and not _is_region(region.value):
             document.wrong(
-                region,
-                f"there is no region {region.value}",
-                f"write a country (US), a state (US-TX), a jurisdiction (EU) or {ANYWHERE}",
+                region, f"there is no region {region.value}", _region_meant(region.value)
             )
         purposes = self._declared(document, entries["purposes"])
         days = _days(document, entries["days"]) if "days" in entries else frozenset(range(7))
@@ -272,11 +270,21 @@ class RegisterReader:
 
 
 def _is_region(written: str) -> bool:
-    return (
-        written == ANYWHERE
-        or written in Jurisdiction.__members__
-        or _REGION.fullmatch(written) is not None
-    )
+    return written == ANYWHERE or written in Jurisdiction.__members__ or is_known(written)
+
+
+def _region_meant(written: str) -> str:
+    """Word the remedy for a region that is none."""
+    country, dash, part = written.partition("-")
+    if country == "US" and part in UNITED_STATES_ISLANDS:
+        return f"did you mean {part}?"
+    if dash and country in PARTS:
+        return nearest(part, PARTS[country], f"{country}-")
+    if dash and country in COUNTRIES:
+        return f"write a country: hours know the parts of {' and '.join(PARTS)} only"
+    if country == "UK":
+        return "did you mean GB?"
+    return f"write a country (US), a state (US-TX), a jurisdiction (EU) or {ANYWHERE}"
 
 
 def _laws(document: Document, node: yaml.Node) -> Iterable[Jurisdiction]:

@@ -6,9 +6,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, REGION_CODE_FOR_NON_GEO_ENTITY
 
 from streams.errors import PolicyInvalid
+from streams.policy.area_codes import AREA_CODES
 from streams.policy.facts import assess
+from streams.policy.hours import ANYWHERE
 from streams.policy.policy import Policy, load_policy_files
 from streams.policy.regions import jurisdiction_of, regions_of_number, zones_of_message
 from streams.policy.verdicts import Quarantine
@@ -157,6 +160,27 @@ def test_the_strictest_law_of_what_is_said_counts(
 def test_a_number_lies_where_its_area_code_does() -> None:
     assert regions_of_number("+12145550101") == ("US-TX",)
     assert jurisdiction_of("US-TX") is Jurisdiction.US
+
+
+NUMBERS_LIE_IN = {region for regions in AREA_CODES.values() for region in regions} | {
+    region
+    for regions in COUNTRY_CODE_TO_REGION_CODE.values()
+    for region in regions
+    if region != REGION_CODE_FOR_NON_GEO_ENTITY
+}
+
+
+def test_hours_are_taken_for_each_region_a_number_may_lie_in_and_all_that_are_wider() -> None:
+    regions = {*NUMBERS_LIE_IN, *Jurisdiction.__members__, ANYWHERE}
+    windows = "".join(
+        f'  - {{region: "{region}", purposes: [marketing], from: "08:00", to: "21:00", cites: R}}\n'
+        for region in sorted(regions)
+    )
+    registers = f"hours:\n{windows}"
+    files = {"policy.yaml": MANIFEST, "rules.yaml": RULES, "registers.yaml": registers}
+    hours = load_policy_files(files, "small").registers.hours
+    assert hours is not None
+    assert {window.region for window in hours.windows} == regions
 
 
 def test_a_state_in_two_zones_is_in_both() -> None:
