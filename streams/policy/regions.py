@@ -27,21 +27,6 @@ _EEA: Final = (
 EEA: Final = frozenset(_EEA.split())
 """Where GDPR and ePrivacy are law: the European Union, Iceland, Liechtenstein and Norway."""
 
-STRICTEST_FIRST: Final = (
-    Jurisdiction.CN,
-    Jurisdiction.EU,
-    Jurisdiction.CA,
-    Jurisdiction.OTHER,
-    Jurisdiction.US,
-)
-"""
-Whose rules decide where number, record and request speak of different places.
-
-China's know no basis but consent and no hour before 8, Europe's a soft opt-in, Canada's implied
-consent; the United States' ask for consent to advertising only. Countries without a pack are
-treated by the default's own rules, which ask for express consent.
-"""
-
 _OF_COUNTRY: Final = {"CN": Jurisdiction.CN, "US": Jurisdiction.US, "CA": Jurisdiction.CA} | (
     dict.fromkeys(EEA, Jurisdiction.EU)
 )
@@ -111,9 +96,18 @@ def _regions_of_prefix(digits: str) -> Regions:
 
 
 def strictest(regions: Regions) -> Jurisdiction:
-    """Give the strictest law of these regions; of none, that of countries without a pack."""
+    """
+    Give the law of these regions; of several, one that lets nothing pass that theirs would not.
+
+    China's, where it is among them, else that of countries without a pack: both know no basis for
+    advertising but express consent, and hours to keep. None of the others is the strictest: Europe's
+    allows a soft opt-in, Canada's implied consent, both at any hour, that of the United States a
+    user's invitations without consent. Of no region: that of countries without a pack.
+    """
     laws = {jurisdiction_of(region) for region in regions}
-    return next((law for law in STRICTEST_FIRST if law in laws), Jurisdiction.OTHER)
+    if len(laws) == 1:
+        return laws.pop()
+    return Jurisdiction.CN if Jurisdiction.CN in laws else Jurisdiction.OTHER
 
 
 def regions_of(number: str, of_record: str | None, of_request: str | None) -> Regions:
