@@ -23,8 +23,8 @@ rules:
     then: drop
     reason: CONSENT_PENDING
     cites:
-      - "GDPR 7(1): the controller proves who consented"
-      - "PIPL 69: fault is presumed, the processor must prove otherwise"
+      - "GDPR (2018-05-25) 7(1): the controller proves who consented"
+      - "PIPL (2021-11-01) 69: fault is presumed, the processor must prove otherwise"
 """
 
 _QUESTION = """\
@@ -33,13 +33,17 @@ _QUESTION = """\
     when: purpose == Purpose.CONFIRMATION && asking == Asking.NONE
     then: drop
     reason: NO_CONSENT
-    cites: "CRTC: to ask for consent is itself advertising, https://crtc.gc.ca/eng/com500/guide.htm"
+    cites: >-
+      CASL (2014-07-01) 6(1), CRTC guide: to ask for consent is itself advertising,
+      https://crtc.gc.ca/eng/com500/guide.htm
   - id: confirmation-repeated
     text: The person was asked already and reminded, or is to be reminded within a day.
     when: purpose == Purpose.CONFIRMATION && asking == Asking.REPEATED
     then: drop
     reason: DUPLICATE_REQUEST
-    cites: "MIIT Order 31 (CN): the same request is not repeated, https://campaignsms.com/?p=15005"
+    cites: >-
+      MIIT Order 31 (CN, 2015): the same request is not repeated,
+      https://campaignsms.com/?p=15005
   - id: confirmation-with-more
     text: The question is an invitation or advertisement, or speaks of others.
     when: >-
@@ -53,7 +57,7 @@ _QUESTION = """\
     when: purpose == Purpose.CONFIRMATION && asking in [Asking.FIRST, Asking.REMINDER]
     then: allow
     basis: question-about-consent
-    cites: "GDPR 7(1): the controller proves who consented"
+    cites: "GDPR (2018-05-25) 7(1): the controller proves who consented"
 """
 
 

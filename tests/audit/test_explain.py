@@ -119,7 +119,7 @@ def test_the_words_hold_verdict_reasons_rules_sources_facts_and_offsets(
     assert "was dropped: it never reached the carrier" in words
     assert f"NO_CONSENT: {REASONS[Reason.NO_CONSENT]} (final: nobody can release it)" in words
     assert "Rule no-consent (person.yaml:" in words
-    assert "Source: Civil Code 1033(1) (CN)" in words
+    assert "Source: Civil Code (2021-01-01) 1033(1) (CN)" in words
     assert "upload BOTH" in words
     assert "consent.events 3, contacts.entries 0, campaigns 0, names.consents 0" in words
     assert "The person had said nothing" in words

@@ -139,7 +139,7 @@ def test_people_are_told_why_and_what_would_have_allowed_it(
     text = case_in_words(tried(policy, "purpose: marketing", f"{{{YES}}}", f"{{{STOP}}}"), analysis)
     assert text.startswith("one: DROPPED\n")
     assert "Rule suppressed (person.yaml:15): The person stopped all messages." in text
-    assert "Source: GDPR 21(3)" in text
+    assert "Source: GDPR (2018-05-25) 21(3)" in text
     assert "suppression is ALL, and would have to be NONE." in text
     assert max(map(len, text.splitlines())) <= 96
     assert RECIPIENT not in text

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from streams.audit.policy_tests import coverage, differences, uncovered
 from streams.audit.trying import Tried, try_case
@@ -56,6 +58,22 @@ def test_the_case_is_dropped_under_every_law(name: str) -> None:
 @pytest.mark.parametrize("name", PACKS)
 def test_a_pack_cites_a_source_for_every_rule(name: str) -> None:
     assert all(rule.cites and all(rule.cites) for rule in pack(name).rules)
+
+
+NO_LAW = ("Case", "consent-gate's own rule")
+YEAR = re.compile(r"\b(19|20)\d\d\b")
+ADDRESS = re.compile(r"https?://\S+")
+
+
+@pytest.mark.parametrize("name", [*PACKS, PLAIN])
+def test_every_source_but_the_case_and_our_own_rules_has_a_date(name: str) -> None:
+    cited = {cite for rule in pack(name).rules for cite in rule.cites}
+    if name != PLAIN:
+        registers = yaml.safe_load((POLICIES / name / "registers.yaml").read_text("utf-8"))
+        cited |= {window["cites"] for window in registers.get("hours", [])}
+    laws = {cite for cite in cited if not cite.startswith(NO_LAW)}
+    assert laws
+    assert {cite for cite in laws if not YEAR.search(ADDRESS.sub("", cite))} == set()
 
 
 def test_the_policy_of_all_packs_decides_its_cases() -> None:
