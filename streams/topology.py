@@ -47,6 +47,9 @@ OUTPUT_MAX_BYTES = 2 * INPUT_MAX_BYTES
 """Sealing and headers add to a request. Were the limits equal, one at the limit would abort for
 ever."""
 
+UPLOAD_MAX_BYTES = 8 * INPUT_MAX_BYTES
+"""Of an address book as it is sent: one of 50,000 contacts with their names has 1.4 MB or more."""
+
 TOMBSTONES_KEPT_MS = 7 * DAY_MS
 """A reader that is further behind than this could miss a deletion; restores start from the
 beginning and do not depend on it."""
@@ -203,7 +206,7 @@ CONTACTS_UPLOADED = Topic(
     partitions=Partitions.LIKE_REQUESTS,
     plaintext=True,
     log_append_time=True,
-    max_message_bytes=INPUT_MAX_BYTES,
+    max_message_bytes=UPLOAD_MAX_BYTES,
 )
 
 SMS_INBOUND = Topic(

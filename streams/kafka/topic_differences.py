@@ -16,6 +16,7 @@ from streams.topology import (
     CONSENT_EVENTS,
     CONSENT_EVENTS_MIN_MS,
     CONTACTS_ENTRIES,
+    CONTACTS_UPLOADED,
     DEAD_LETTERS,
     INPUT_MAX_BYTES,
     OUTPUT_MAX_BYTES,
@@ -218,6 +219,11 @@ def _sizes(topic: Topic, found: FoundTopic) -> Iterator[Difference]:
             yield _warning("max.message.bytes", expected, largest, breaks)
         return
     expected = f"at least {topic.max_message_bytes}"
+    if topic.name == CONTACTS_UPLOADED.name:
+        if largest < topic.max_message_bytes:
+            breaks = "large address books are refused before anybody reads them"
+            yield _warning("max.message.bytes", expected, largest, breaks)
+        return
     needed = OUTPUT_MAX_BYTES if topic.name == DEAD_LETTERS.name else _LARGEST_OUTPUT_BYTES
     if largest < needed:
         breaks = "one record at the limit would abort every transaction of its partition"

@@ -72,6 +72,7 @@ def test_a_topic_as_apply_makes_it_has_no_difference(topic: Topic) -> None:
         (SMS_ALLOWED, {"max_message_bytes": str(1536 * 1024)}, Severity.WARNING),
         (DEAD_LETTERS, {"max_message_bytes": str(1536 * 1024)}, Severity.ERROR),
         (SMS_REQUESTED, {"max_message_bytes": str(1536 * 1024)}, Severity.WARNING),
+        (CONTACTS_UPLOADED, {"max_message_bytes": "1048588"}, Severity.WARNING),
         (CONSENT_EVENTS, {"min_insync_replicas": "1"}, Severity.WARNING),
         (CONSENT_EVENTS, {"min_insync_replicas": "4"}, Severity.ERROR),
         (CONSENT_EVENTS, {"unclean_leader_election_enable": "true"}, Severity.WARNING),

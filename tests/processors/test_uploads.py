@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Sequence
 
 import pytest
@@ -101,7 +102,9 @@ def test_a_large_upload_stalls_no_reply_and_loses_no_contact(bed: Bed) -> None:
     person = a_number(3)
     stop = an_inbound_sms(sender=person, body="STOP", received_at=now_ms())
     with working(bed, uploads, replies) as worker:
-        say(bed, an_upload(upload_id="large", contacts=book(many)))
+        # With names as long as people's are, of which no compression makes less than 1 MiB.
+        named = tuple(UploadedContact(number, secrets.token_hex(24)) for number in many)
+        say(bed, an_upload(upload_id="large", contacts=named))
         # Of another partition: it has turns in the agent's thread beside the large one.
         say(bed, an_upload(upload_id="small", uploader=a_number(2), contacts=book(many[:3])))
         topic = bed.settings.names.of(SMS_INBOUND)
