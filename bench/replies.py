@@ -23,6 +23,7 @@ import json
 import os
 import platform
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -55,6 +56,7 @@ from streams.kafka.topics import apply
 from streams.records.decisions import Outcome
 from streams.records.events import ConsentKind
 from streams.records.inbound import InboundSms, event_of_reply
+from streams.resources import data_dir
 from streams.sealing.secrets_folder import init_secrets
 from streams.topology import (
     CONSENT_EVENTS,
@@ -88,6 +90,20 @@ class Person:
     dropped_at: list[int] = field(default_factory=list)
 
 
+def uncapped(folder: Path) -> Path:
+    """Make a plain policy without the cap on advertising: that would stop it before a STOP."""
+    shutil.copytree(
+        data_dir("policies") / "plain", folder, ignore=shutil.ignore_patterns("tests.yaml")
+    )
+    manifest = folder / "policy.yaml"
+    text = manifest.read_text("utf-8")
+    cap = "  - {purposes: [marketing], most: 100, window: 1d}\n"
+    if cap not in text:
+        raise SystemExit(f"The plain policy has no line {cap.strip()!r}: look at its caps.")
+    manifest.write_text(text.replace(cap, ""), "utf-8")
+    return folder
+
+
 class Ground:
     """Topics, keys and a producer."""
 
@@ -100,6 +116,9 @@ class Ground:
                 "partitions": PARTITIONS,
                 "state_dir": folder / "state",
                 "secrets_dir": folder / "secrets",
+                "policy_dir": uncapped(folder / "policy"),
+                # No worker pauses the campaign for what is measured here.
+                "campaign_least_withdrawals": 1_000_000,
                 "http_port": 0,
                 "worker_http_port": 0,
                 "instance_id": "bench",
@@ -293,6 +312,14 @@ def figures(people: dict[str, Person]) -> dict[str, dict[str, float]]:
     }
 
 
+def written_to(people: dict[str, Person]) -> int:
+    """How many were allowed something in the second before their reply: only they show anything."""
+    return sum(
+        any(each.replied_at - 1_000 <= asked_at <= each.replied_at for asked_at, _ in each.allowed)
+        for each in people.values()
+    )
+
+
 def allowed_after(people: dict[str, Person]) -> int:
     """How many requests were allowed that were appended after the withdrawal."""
     return sum(
@@ -318,6 +345,11 @@ def main() -> None:
             # The confirmations that the worker asks for are decided, too.
             until(gate, "consent_gate_decisions_total", sent + options.replies)
         people = followed(ground)
+    if written_to(people) < 0.9 * options.replies:
+        raise SystemExit(
+            f"Only {written_to(people)} of {options.replies} were written to when they replied: "
+            "what is measured would be of others than those who stopped it."
+        )
     measured, late = figures(people), allowed_after(people)
     table = Table(title=f"from the reply, at {options.rate:,} requests/s")
     for head in ("", "people", "p50 ms", "p99 ms", "most ms"):

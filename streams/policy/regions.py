@@ -100,9 +100,9 @@ def strictest(regions: Regions) -> Jurisdiction:
     Give the law of these regions; of several, one that lets nothing pass that theirs would not.
 
     China's, where it is among them, else that of countries without a pack: both know no basis for
-    advertising but express consent, and hours to keep. None of the others is the strictest: Europe's
-    allows a soft opt-in, Canada's implied consent, both at any hour, that of the United States a
-    user's invitations without consent. Of no region: that of countries without a pack.
+    advertising but express consent, and hours to keep. None of the others is the strictest: that
+    of Europe allows a soft opt-in, that of Canada implied consent, both at any hour, that of the
+    United States a user's invitations without consent. Of no region: as without a pack.
     """
     laws = {jurisdiction_of(region) for region in regions}
     if len(laws) == 1:

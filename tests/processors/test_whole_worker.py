@@ -228,6 +228,7 @@ def test_killed_at_random_points_it_loses_nothing_and_counts_exactly(
     passed = Counter(request.request_id for request in bed.allowed())
     assert set(passed.values()) == {1}
     confirmed = {name for name in passed if name.startswith("inbound/")}
+    assert confirmed
     assert confirmed == asked_for(bed)
     assert confirmed <= play.withdrawals()
     assert len(passed) == stops + len(confirmed)
