@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import product
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +18,9 @@ from streams.policy.analysis.outcomes import Analysis
 from streams.policy.cases.cases import read_cases
 from streams.policy.facts import VOCABULARY, Facts, nothing_known
 from streams.policy.policy import Policy, load_policy
+from streams.policy.registers import NO_REGISTERS
 from streams.policy.verdicts import Allow
+from streams.policy.vocabulary import Jurisdiction
 from streams.records.decisions import Outcome, Refusal
 from streams.resources import data_dir
 from tests.gate.bed import PLAIN_POLICY
@@ -220,6 +223,35 @@ def test_no_change_of_fewer_facts_than_the_smallest_allows_a_message(name: str) 
                 if isinstance(_verdict(policy, recorded | other), Allow):
                     assert not space.holds(space.point(recorded | other))
     assert proved > 1_000
+
+
+FAULTY_TEXTS = [
+    {"links": "SHORT", "sender": "UNKNOWN", "opt_out": "MISSING"},
+    {"links": "FOREIGN", "sender": "DISGUISED", "opt_out": "MISSING"},
+]
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_no_smallest_change_looks_away_from_a_text_that_is_read(name: str) -> None:
+    analysis = Analysis(load_policy(data_dir("policies") / name))
+    policy = analysis.policy
+    remedied = 0
+    for purpose, said, law in product(sorted(policy.purposes), FAULTY_TEXTS, Jurisdiction):
+        recorded = nothing_known(purpose).as_map() | said | {"jurisdiction": law.name}
+        facts = Facts.from_map(recorded)
+        assert facts is not None
+        changes = smallest_change(analysis, facts, NOW)
+        assert changes is not None
+        change = {each.fact: each.would_be for each in changes}
+        here = policy.registers.under(Jurisdiction[change.get("jurisdiction", law.name)])
+        read = {"links"} if here.links is not None else set[str]()
+        read |= {"sender"} if here.senders is not None else set()
+        if here.opt_out is not None and purpose in here.opt_out.purposes:
+            read.add("opt_out")
+        of_text = {fact: value for fact, value in change.items() if fact in read}
+        assert "UNREAD" not in of_text.values()
+        remedied += len(of_text)
+    assert remedied > 0 or policy.registers is NO_REGISTERS
 
 
 @cache
