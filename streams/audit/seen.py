@@ -102,4 +102,5 @@ class Seen:
             policy.confirming,
             sent,
             self.tables.templates,
+            policy.lapses,
         )

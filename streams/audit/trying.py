@@ -161,6 +161,7 @@ def try_case(case: Case, policy: Policy, contact_entry_days: int) -> Tried:
         policy.confirming,
         sent,
         templates,
+        policy.lapses,
     )
     return Tried(
         case,

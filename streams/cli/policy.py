@@ -201,8 +201,8 @@ def _diff_lines(differing: Diff) -> Iterator[str]:
             )
     if differing.confirm_otherwise:
         yield (
-            "A and B want other consents confirmed: what is GRANTED under one may be PENDING under "
-            "the other"
+            "A and B want other consents confirmed, or let others lapse: what is GRANTED under one "
+            "may be PENDING or EXPIRED under the other"
         )
     for stage in differing.stages:
         days = _days(stage.stretch.first, stage.stretch.end)

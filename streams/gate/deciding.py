@@ -205,6 +205,7 @@ class Deciding:
             body,
             here.registers,
             here.confirming,
+            here.lapses,
             sent,
             parameters,
             self._templates,

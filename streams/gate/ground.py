@@ -46,6 +46,7 @@ class PartitionGround:
         "confirming",
         "decision_ids",
         "hold_ids",
+        "lapses",
         "memory",
         "noted",
         "now_ms",
@@ -69,6 +70,7 @@ class PartitionGround:
         self.caps = policy.caps
         self.registers = policy.registers
         self.confirming = policy.confirming
+        self.lapses = policy.lapses
         self.broadcast_offsets = ground.broadcast_offsets
         self.verdicts = verdicts
         self.stamped = stamp(

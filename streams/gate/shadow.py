@@ -102,6 +102,7 @@ class Candidate:
                     body,
                     policy.registers,
                     policy.confirming,
+                    policy.lapses,
                     sent,
                     parameters,
                     templates,

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from streams.policy.confirming import Confirming
+from streams.policy.lapse import Lapse
 from streams.policy.vocabulary import Basis, Consent
 from streams.records import events
 from streams.records.subject import Grant, SubjectState, Withdrawal
@@ -76,14 +77,17 @@ def consent_for(
     campaign_id: str | None,
     now_ms: int,
     confirming: Confirming | None = None,
+    lapse: Lapse | None = None,
 ) -> ConsentView:
     """
     Read from ``state`` what the person said to a message of this purpose, sender and campaign.
 
     Pure. A grant is in force if it matches the message, no withdrawal that covers the message
     defeats it, it is the present holder's, it is younger than any erasure, has not run out, and
-    needs no confirmation by ``confirming`` (null: none does) or has it. A pending one leaves every
-    withdrawal and erasure standing: somebody else may have given it in the person's name. Of
+    has not lapsed by ``lapse`` (null: none does), and needs no confirmation by ``confirming``
+    (null: none does) or has it. A pending one leaves every withdrawal and erasure standing:
+    somebody else may have given it in the person's name. What lapsed counts as run out, but a
+    former holder's is still told as ``reassigned``: a policy that adds a lapse objects no less. Of
     several the best is taken: free before bundled, EXPRESS before IMPLIED before SOFT_OPT_IN, the
     recipient's own before others', then the youngest.
     """
@@ -113,6 +117,7 @@ def consent_for(
             not (covering and _defeated(grant, covering))
             and (reassigned_at is None or _given_by_present_holder(grant, state))
             and (grant.expires_at is None or now_ms < grant.expires_at)
+            and not (lapse and _lapsed(grant, now_ms, lapse))
             and (confirming is None or confirming.counts(grant))
             and (best is None or _strength(grant) > _strength(best))
         ):
@@ -148,7 +153,7 @@ def consent_for(
             and _not_run_out(grant, now_ms)
             for grant in matching
         ),
-        erased=_erased(state, now_ms, confirming),
+        erased=_erased(state, now_ms, confirming, lapse),
     )
 
 
@@ -201,6 +206,11 @@ def _not_run_out(grant: Grant, now_ms: int) -> bool:
     return grant.expires_at is None or now_ms < grant.expires_at
 
 
+def _lapsed(grant: Grant, now_ms: int, lapse: Lapse) -> bool:
+    after_ms = lapse.get(grant.basis)
+    return after_ms is not None and now_ms >= grant.counts_from + after_ms
+
+
 def _outlives_erasure(grant: Grant, state: SubjectState) -> bool:
     """Nothing older than an erasure counts; what opens again must be the person's fresh own yes."""
     return state.erased_at is None or (
@@ -208,7 +218,9 @@ def _outlives_erasure(grant: Grant, state: SubjectState) -> bool:
     )
 
 
-def _erased(state: SubjectState, now_ms: int, confirming: Confirming | None) -> bool:
+def _erased(
+    state: SubjectState, now_ms: int, confirming: Confirming | None, lapse: Lapse | None
+) -> bool:
     """Whether an erasure stands: no grant for any purpose has come into force after it."""
     if state.erased_at is None:
         return False
@@ -216,6 +228,7 @@ def _erased(state: SubjectState, now_ms: int, confirming: Confirming | None) -> 
         _outlives_erasure(grant, state)
         and _given_by_present_holder(grant, state)
         and _not_run_out(grant, now_ms)
+        and not (lapse and _lapsed(grant, now_ms, lapse))
         and (confirming is None or confirming.counts(grant))
         and not _defeated(
             grant,

@@ -14,6 +14,7 @@ from streams.policy.asking import asked_about, asking
 from streams.policy.confirming import Confirming
 from streams.policy.consent import consent_for
 from streams.policy.hours import Hours
+from streams.policy.lapse import Lapses
 from streams.policy.links import LinkClass, worst
 from streams.policy.once import answer, answered_message, referral, refers
 from streams.policy.readings import Campaigns as Campaigns
@@ -301,12 +302,13 @@ def assess(
     confirming: Confirming | None = None,
     sent: SentBefore = NOTHING_SENT,
     templates: Templates = NO_TEMPLATES,
+    lapses: Lapses | None = None,
 ) -> Assessment:
     """
     Read every fact of ``request``, whose recipient's state is ``state``, at ``now_ms``.
 
-    ``registers`` and ``confirming`` are those of the policy that decides, ``sent`` is what the send
-    memory says of it. Pure, and total for any records.
+    ``registers``, ``confirming`` and ``lapses`` are those of the policy that decides, ``sent`` is
+    what the send memory says of it. Pure, and total for any records.
     """
     content = content_of(request, names, campaigns, now_ms)
     return assess_content(
@@ -319,6 +321,7 @@ def assess(
         request.body,
         registers,
         confirming,
+        lapses,
         sent,
         request.template_params,
         templates,
@@ -335,6 +338,7 @@ def assess_content(
     body: str,
     registers: Registers,
     confirming: Confirming | None,
+    lapses: Lapses | None,
     sent: SentBefore,
     parameters: Mapping[str, str],
     templates: Templates,
@@ -364,7 +368,9 @@ def assess_content(
         use,
     ) = content
     repetition, frequency, slot_at = sent
-    view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming)
+    law = law_of(recipient, None if state is None else state.region, place)
+    lapse = None if lapses is None else lapses.get(law)
+    view = consent_for(state, purpose, sender_id, campaign_id, now_ms, confirming, lapse)
     status, basis, bundled, _, event_id, _, _, _, _, _ = view
     if status is _GRANTED:
         no = _NO_WITHDRAWAL, _NO_SUPPRESSION, _NO_ERASURE, _NO_REASSIGNMENT
@@ -380,7 +386,6 @@ def assess_content(
         )
         tainted = taint(purpose, view, member_fact, number_fact, upload_fact)
         provenance = member_fact, number_fact, upload_fact, tainted
-    law = law_of(recipient, None if state is None else state.region, place)
     quiet, opens_at = _EVER_OPEN
     if registers.hours is not None and purpose in registers.hours.purposes:
         quiet, opens_at = _hours(recipient, state, place, purpose, registers, now_ms)

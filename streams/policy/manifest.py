@@ -12,6 +12,7 @@ from streams.policy.caps import Cap
 from streams.policy.confirming import MAY_NEED_IT, Confirming
 from streams.policy.declared_caps import read_caps
 from streams.policy.documents import Document
+from streams.policy.lapse import Lapse, read_lapse
 from streams.policy.mistakes import Mistakes, nearest
 from streams.policy.vocabulary import VOCABULARY_VERSION, Jurisdiction
 
@@ -42,10 +43,10 @@ class Manifest:
 
     ``edition`` is for people. ``purpose_lines`` are the lines, from 1, that the purposes are
     declared on. ``caps`` are those of messages to one person. ``confirming`` is what has to be
-    confirmed, null for nothing. ``rule_files`` and ``register_files`` are the files to read, in
-    order, each of which exists; what is wrong, such as a file that is missing or not listed, is in
-    the mistakes. A policy that is put together from ``packs`` has the folder of one for every law
-    and no rules of its own.
+    confirmed, null for nothing; ``lapse`` what ends by itself. ``rule_files`` and
+    ``register_files`` are the files to read, in order, each of which exists; what is wrong, such as
+    a file that is missing or not listed, is in the mistakes. A policy that is put together from
+    ``packs`` has the folder of one for every law and no rules of its own.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class Manifest:
         self.caps: list[Cap] = []
         self.confirming: Confirming | None = None
         self.confirm_line = 1
+        self.lapse: Lapse = {}
         composed = document.root is not None and _has_packs(document.root)
         entries = (
             document.mapping(
                 document.root,
                 MANIFEST,
                 ("name", "edition", "purposes", "packs" if composed else "rules"),
-                ("vocabulary", "registers", "caps", "confirm"),
+                ("vocabulary", "registers", "caps", "confirm", "lapse"),
             )
             if document.root is not None
             else {}
@@ -94,6 +96,8 @@ class Manifest:
         if "confirm" in entries:
             self.confirming = self._read_confirm(document, entries["confirm"])
             self.confirm_line = entries["confirm"].start_mark.line + 1
+        if "lapse" in entries:
+            self.lapse = read_lapse(document, entries["lapse"])
         if "packs" in entries:
             self.packs = _read_packs(document, entries["packs"], files)
         if "rules" in entries:

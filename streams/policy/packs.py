@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from streams.policy.caps import Cap
 from streams.policy.conditions import Language
 from streams.policy.documents import Document
+from streams.policy.lapse import Lapse
 from streams.policy.manifest import BESIDE, MANIFEST, Manifest
 from streams.policy.mistakes import Mistakes
 from streams.policy.registers import RegisterReader, Registers
@@ -28,6 +29,7 @@ class Pack:
     rules: tuple[Rule, ...]
     registers: Registers
     caps: tuple[Cap, ...]
+    lapse: Lapse
 
 
 def read_pack(
@@ -77,4 +79,5 @@ def read_pack(
         ),
         registers.registers(),
         tuple(manifest.caps),
+        manifest.lapse,
     )

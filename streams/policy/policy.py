@@ -22,6 +22,7 @@ from streams.policy.confirm_rules import confirm_rules
 from streams.policy.confirming import Confirming
 from streams.policy.documents import MAX_FILE_CHARACTERS, Document
 from streams.policy.facts import Assessment, Facts, nothing_known
+from streams.policy.lapse import Lapses, sooner
 from streams.policy.manifest import BESIDE, MANIFEST, TESTS, Manifest, first_ms, pack_folders
 from streams.policy.mistakes import Mistakes
 from streams.policy.packs import read_pack
@@ -56,7 +57,7 @@ class Policy:
     ``observed`` are rules that are only watched: they are none of ``rules``, so that nothing that
     judges, remembers or analyses can tell whether they are there.
     ``confirming`` says which consents have to be confirmed, null for none; what waits is dropped by
-    rules that come with it.
+    rules that come with it. ``lapses`` says which consents end by themselves, null for none.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Policy:
         confirming: Confirming | None = None,
         caps: Caps | None = None,
         register_texts: tuple[str, ...] = (),
+        lapses: Lapses | None = None,
     ) -> None:
         """Put together what :func:`load_policy_files` has checked."""
         self.name = name
@@ -87,6 +89,7 @@ class Policy:
         self.caps = caps or Caps()
         self._holds: dict[tuple[Quarantine, int], Quarantine] = {}
         self.confirming = confirming
+        self.lapses = lapses or None
         self._language = language
         self._by_basis = {rule.basis: rule for rule in rules if rule.basis is not None}
         changes = {day for rule in rules for day in (rule.from_day, rule.until_day) if day}
@@ -196,6 +199,7 @@ class Policy:
                 or self._register_texts == other._register_texts != ()
             )
             and self.confirming == other.confirming
+            and self.lapses == other.lapses
             and self.caps.declared == other.caps.declared
         )
 
@@ -347,6 +351,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
     for name in manifest.register_files:
         listing.read(Document(name, files[name], mistakes))
     registers, caps = listing.registers(), manifest.caps
+    lapses = dict.fromkeys(Jurisdiction, manifest.lapse)
     if manifest.packs:
         parts = [
             read_pack(law, folder, manifest, files, language, mistakes)
@@ -354,6 +359,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         ]
         rules += [rule for part in parts for rule in part.rules]
         registers = together(registers, {part.law: part.registers for part in parts})
+        lapses |= {part.law: sooner(manifest.lapse, part.lapse) for part in parts}
         # Who is where is known too seldom: what is too often anywhere is too often.
         caps = list(dict.fromkeys([*caps, *(cap for part in parts for cap in part.caps)]))
     mistakes.raise_if_any()
@@ -369,6 +375,7 @@ def _checked(files: dict[str, str], mistakes: Mistakes) -> Policy:
         confirming=manifest.confirming,
         caps=Caps(caps),
         register_texts=_register_texts(manifest, files),
+        lapses={law: lapse for law, lapse in lapses.items() if lapse},
     )
     _refuse_to_allow_the_unknown(policy, mistakes)
     mistakes.raise_if_any()

@@ -233,7 +233,16 @@ def _end(
         return Expected(Fate.DEAD_LETTERED, (cause,))
     state = states.get(setting.subject_ids.of(request.recipient))
     match POLICY.decide(
-        assess(request, state, names, campaigns, now_ms, POLICY.registers, POLICY.confirming)
+        assess(
+            request,
+            state,
+            names,
+            campaigns,
+            now_ms,
+            POLICY.registers,
+            POLICY.confirming,
+            lapses=POLICY.lapses,
+        )
     ):
         case Allow(basis):
             return Expected(Fate.ALLOWED, (basis,))

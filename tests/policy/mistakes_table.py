@@ -30,6 +30,7 @@ confirm:
   within_days: 14
   sources: [BULK_IMPORT]
   since: 2027-01-31
+lapse: {IMPLIED: 730d}
 """
 
 BARE = """\
@@ -257,6 +258,14 @@ IN_CAPS = rows(
     ("window: 1d", "windw: 1d", "did you mean window?"),
     ("most: 2, window: 7d}", "most: 2, window: 7d}\n  - ‸{purposes: [invite], most: 5, window: 7d}", "keep the stricter"),
     ("most: 2, window: 7d}", "most: 2, window: 7d}\n  - ‸{purposes: [invite], most: 2, window: 168h}", "keep the stricter"),
+)  # fmt: skip
+
+IN_LAPSE = rows(
+    ("lapse: {IMPLIED", "lapse: {‸EXPRESS", "use one of: IMPLIED, SOFT_OPT_IN"),
+    ("IMPLIED: 730d", "IMPLIED: ‸2y", "write 730d"),
+    ("IMPLIED: 730d", "IMPLIED: ‸0d", "write 730d"),
+    ("IMPLIED: 730d", "IMPLIED: ‸-1d", "write 730d"),
+    ("lapse: {IMPLIED: 730d}", "lapse: ‸730d", "key: value"),
 )  # fmt: skip
 
 IN_CONFIRM = rows(

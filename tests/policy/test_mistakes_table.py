@@ -31,6 +31,7 @@ TESTS = {"tests.yaml": table.TESTS}
 SECTIONS: list[tuple[str, dict[str, str], str, list[Row]]] = [
     ("policy", POLICY, "policy.yaml", table.IN_POLICY),
     ("caps", POLICY, "policy.yaml", table.IN_CAPS),
+    ("lapse", POLICY, "policy.yaml", table.IN_LAPSE),
     ("confirm", POLICY, "policy.yaml", table.IN_CONFIRM),
     ("rules", RULES, "rules.yaml", table.IN_RULES),
     ("registers", REGISTERS, "registers.yaml", table.IN_REGISTERS),

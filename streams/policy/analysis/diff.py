@@ -82,8 +82,9 @@ class Diff:
     Two policies compared.
 
     ``purposes`` are those that both declare, the others those that only one does. Each flip of each
-    stage has at least one cause. ``confirm_otherwise``: they want other consents confirmed, so that
-    the same message has other facts under each; what that flips is not counted.
+    stage has at least one cause. ``confirm_otherwise``: they want other consents confirmed,
+    or let others lapse, so that the same message has other facts under each; what that flips is
+    not counted.
     """
 
     purposes: tuple[str, ...]
@@ -113,7 +114,7 @@ def diff(before: Policy, after: Policy) -> Diff:
         tuple(sorted(before.purposes - after.purposes)),
         tuple(sorted(after.purposes - before.purposes)),
         tuple(stages),
-        before.confirming != after.confirming,
+        before.confirming != after.confirming or before.lapses != after.lapses,
     )
 
 
