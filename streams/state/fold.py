@@ -297,6 +297,18 @@ def _is_confirmed_by(grant: Grant, scope: Scope, said_at: int) -> bool:
     )
 
 
+def grant_kind(grant: Grant) -> tuple[object, ...]:
+    """Return what tells grants apart: given anew, one takes the place of the one before."""
+    return (
+        grant.purpose,
+        grant.basis,
+        grant.conditional,
+        grant.sender_id,
+        grant.campaign_id,
+        grant.source,
+    )
+
+
 def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
     """
     Keep one grant for each purpose, basis, scope and source: the one that counts from latest.
@@ -309,21 +321,11 @@ def _with_grant(grants: tuple[Grant, ...], new: Grant) -> tuple[Grant, ...]:
     """
     if not grants:
         return (new,)
-
-    def kind(grant: Grant) -> tuple[object, ...]:
-        return (
-            grant.purpose,
-            grant.basis,
-            grant.conditional,
-            grant.sender_id,
-            grant.campaign_id,
-            grant.source,
-            grant.confirmed_at is not None,
-        )
-
     rest = []
     for grant in grants:
-        if kind(grant) != kind(new):
+        if grant_kind(grant) != grant_kind(new) or (
+            (grant.confirmed_at is None) != (new.confirmed_at is None)
+        ):
             rest.append(grant)
         elif (grant.counts_from, grant.offset) > (new.counts_from, new.offset):
             new = grant

@@ -18,6 +18,7 @@ from streams.policy.vocabulary import Asking, Consent
 from streams.records.drafts import replacing
 from streams.records.events import ConsentEvent, ConsentKind
 from streams.records.subject import Grant, SubjectState
+from streams.state.fold import grant_kind
 
 _state: Final = replacing(SubjectState)
 _grant: Final = replacing(Grant)
@@ -81,11 +82,11 @@ class Following:
         waits beside it is confirmed by the same yes, and the same request is not repeated
         (:mod:`streams.policy.asking`).
         """
-        left = {_kind(grant) for grant in after.grants if grant.asked}
+        left = {grant_kind(grant) for grant in after.grants if grant.asked}
         outcomes = [
             QuestionOutcome.ENDED
             for grant in before.grants
-            if grant.asked and _kind(grant) not in left
+            if grant.asked and grant_kind(grant) not in left
         ]
         statuses = {grant: self._status(after, grant, now_ms) for grant in after.grants}
         if Consent.PENDING not in statuses.values():
@@ -151,18 +152,6 @@ class Following:
 
     def _sender_of(self, grant: Grant) -> str:
         return grant.sender_id or self._sender_id
-
-
-def _kind(grant: Grant) -> tuple[object, ...]:
-    """What tells consents apart: given anew, one takes the place of the one before."""
-    return (
-        grant.purpose,
-        grant.basis,
-        grant.conditional,
-        grant.sender_id,
-        grant.campaign_id,
-        grant.source,
-    )
 
 
 def _ended(status: Consent) -> QuestionOutcome:
