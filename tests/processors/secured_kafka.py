@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from confluent_kafka.admin import (
@@ -15,14 +13,11 @@ from confluent_kafka.admin import (
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from streams.broker.cluster import EmbeddedKafka
 from streams.broker.ports import free_ports
 from streams.broker.server_properties import LOOPBACK
+from tests.processors.certificates import self_signed
 
 USER, PASSWORD = "consent-gate", "correct-horse"
 
@@ -41,7 +36,7 @@ class SecuredKafka:
 def secured_kafka(folder: Path) -> Iterator[SecuredKafka]:
     """Run one until the block ends; the certificate that it is known by goes into ``folder``."""
     plain, password, tls, controller = free_ports(4)
-    certificate, key = _certificate()
+    certificate, key = self_signed(1)
     trusted = folder / "kafka.pem"
     trusted.write_text(certificate)
     listeners = {
@@ -94,30 +89,3 @@ def _let_in(bootstrap_servers: str) -> None:
     user = UserScramCredentialUpsertion(USER, how, PASSWORD.encode())
     for made in admin.alter_user_scram_credentials([user]).values():
         made.result(30)
-
-
-def _certificate() -> tuple[str, str]:
-    """A certificate for this machine that signs itself, and its key, as PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kafka")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(LOOPBACK))]), False
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    return made.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
