@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from typing import Final
 
 IDLE_SECONDS: Final = 0.05
@@ -23,3 +24,13 @@ def allowed(seconds: float) -> float:
         subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)
         slowest = max(slowest, time.monotonic() - began)
     return seconds * max(1.0, slowest / IDLE_SECONDS)
+
+
+def until_in_time(took: list[float], seconds: float) -> Iterator[None]:
+    """
+    Yield for a try, whose time the caller adds to ``took``, until one is within ``seconds``.
+
+    Three times at most: a machine that is busy with something else may be late once.
+    """
+    while len(took) < 3 and min(took, default=seconds) >= seconds:
+        yield

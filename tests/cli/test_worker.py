@@ -19,7 +19,7 @@ from streams.broker.cluster import EmbeddedKafka
 from streams.errors import Fenced
 from streams.topology import SMS_INBOUND, UPLOADS_COMPLETED
 from tests.gate.bed import PATIENCE, Bed, wait_for
-from tests.pace import allowed
+from tests.pace import allowed, until_in_time
 from tests.processors.bed import committed, ends
 from tests.processors.worker_process import log_of, worker_process
 
@@ -103,8 +103,7 @@ def test_it_serves_and_ends_in_time_with_all_committed(bed: Bed, by: signal.Sign
         assert signal.SIGUSR2 not in caught_by(process.pid)
         took = [seconds_to_end(process, by)]
     assert lines(bed)[-1]["event"] == "worker_stopped"
-    # A machine that is busy with something else may be late once: one of three is in time.
-    while min(took) >= 5 and len(took) < 3:
+    for _ in until_in_time(took, 5):
         with worker_process(bed) as process:
             wait_for(lambda: ready(url_of(bed)))  # the last that it said
             took.append(seconds_to_end(process, by))
@@ -133,7 +132,7 @@ def test_nothing_of_a_record_gets_into_its_log(bed: Bed) -> None:
 
 def test_it_waits_for_a_kafka_that_does_not_answer_and_ends_when_asked(bed: Bed) -> None:
     took: list[float] = []
-    while len(took) < 3 and min(took, default=5) >= 5:  # as above
+    for _ in until_in_time(took, 5):
         log_of(bed).write_text("")
         with worker_process(bed, bootstrap_servers=NOBODY_LISTENS) as process:
             url = url_of(bed)
